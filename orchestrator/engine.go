@@ -1,0 +1,103 @@
+package orchestrator
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"drydock/taskdefs"
+)
+
+// Engine runs tasks. Every method is idempotent and keyed by task ARN: calling it again
+// after a crash finishes what was begun. An Engine touches only what carries our labels.
+type Engine interface {
+	// Run brings the task's containers up: pull missing images, create, start. It returns when
+	// all of them are started, or with an error of type *StartError when one cannot be.
+	Run(ctx context.Context, spec TaskSpec) error
+	// Stop sends every container its stop signal, waits the container's stopTimeout, then kills.
+	// It returns when all are stopped. A task that is already stopped or unknown is not an error.
+	Stop(ctx context.Context, task string) error
+	// Remove removes what is left of the task. Unknown tasks are not an error.
+	Remove(ctx context.Context, task string) error
+	// List observes every task that carries our labels, whatever its state.
+	List(ctx context.Context) ([]TaskObservation, error)
+	// Changes pokes its channel, of size 1, whenever List may have changed. It is closed when ctx ends.
+	Changes(ctx context.Context) (<-chan struct{}, error)
+}
+
+// StartError says why a container could not be brought up, in ECS's words.
+type StartError struct {
+	Container string
+	Name      string // CannotPullContainerError, CannotStartContainerError and so on
+	Err       error
+}
+
+func (e *StartError) Error() string { return e.Name + ": " + e.Err.Error() }
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// TaskSpec is all that an engine needs to run a task.
+type TaskSpec struct {
+	ARN         string
+	ID          string // 32 hex digits
+	Cluster     string // name
+	Family      string
+	Revision    int
+	Service     string // name; empty for a standalone task
+	NetworkMode string
+	Interface   Interface
+	CPU         int64                          // CPU units of the whole task (1024 is one vCPU); 0: no limit
+	Memory      int64                          // MiB of the whole task; 0: no limit
+	Containers  []taskdefs.ContainerDefinition // after overrides, secrets resolved, in start order
+	Volumes     []taskdefs.Volume
+	Env         map[string]string // injected into every container unless the definition sets it
+	Hosts       map[string]string // names the task can look up beside its DNS: name → address
+	Labels      map[string]string // further labels
+}
+
+// Interface is the task's elastic network interface.
+type Interface struct {
+	VPC     VPC
+	Address netip.Addr
+	MAC     string
+}
+
+// VPC is what an engine needs to make the network that its tasks live in.
+type VPC struct {
+	ID      string
+	CIDR    netip.Prefix
+	Gateway netip.Addr
+}
+
+// TaskObservation is what an engine sees of one task.
+type TaskObservation struct {
+	Task              string // ARN
+	ContainerInstance string // ARN of where it runs
+	Address           netip.Addr
+	Containers        []ContainerObservation
+}
+
+// ContainerStatus is a container's status as an engine sees it.
+type ContainerStatus string
+
+// The container statuses.
+const (
+	ContainerCreated ContainerStatus = "created" // not started yet
+	ContainerRunning ContainerStatus = "running"
+	ContainerStopped ContainerStatus = "stopped"
+)
+
+// ContainerObservation is what an engine sees of one container.
+type ContainerObservation struct {
+	Name        string // as in the task definition
+	RuntimeID   string // the container id
+	Image       string
+	ImageDigest string // image id, sha256:…
+	Status      ContainerStatus
+	StartedAt   time.Time
+	FinishedAt  time.Time
+	ExitCode    int
+	OOMKilled   bool
+	Health      string // UNKNOWN, HEALTHY, UNHEALTHY
+	Error       string // why it could not be started, if so
+}
