@@ -1,0 +1,84 @@
+package enginetest
+
+import (
+	"slices"
+
+	"drydock/orchestrator"
+)
+
+// What happens to containers behind the engine's back. An empty container name means the
+// task's first one; unknown tasks and containers are a test's mistake and panic.
+
+// Crash makes a container exit by itself.
+func (f *Fake) Crash(task, name string, code int) {
+	f.machine.exit(f.find(task, name), code, false)
+}
+
+// OOM kills a container as the kernel does when it exceeds its memory.
+func (f *Fake) OOM(task, name string) {
+	f.machine.exit(f.find(task, name), 137, true)
+}
+
+// Pause freezes a container: its hook gets SIGSTOP.
+func (f *Fake) Pause(task, name string) { f.setPaused(task, name, true, "SIGSTOP") }
+
+// Unpause resumes a container: its hook gets SIGCONT.
+func (f *Fake) Unpause(task, name string) { f.setPaused(task, name, false, "SIGCONT") }
+
+func (f *Fake) setPaused(task, name string, paused bool, signal string) {
+	c := f.find(task, name)
+	f.machine.mu.Lock()
+	changed := c.obs.Status == orchestrator.ContainerRunning && c.paused != paused
+	if changed {
+		c.paused = paused
+		f.machine.change(c.task)
+	}
+	f.machine.mu.Unlock()
+	if changed {
+		f.machine.signal(c, signal)
+	}
+}
+
+// SetHealth sets a running container's health: HEALTHY, UNHEALTHY or UNKNOWN.
+func (f *Fake) SetHealth(task, name, health string) {
+	f.machine.setHealth(f.find(task, name), health)
+}
+
+// Vanish removes a container as `docker rm -f` does.
+func (f *Fake) Vanish(task, name string) {
+	c := f.find(task, name)
+	f.machine.exit(c, 137, false)
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	c.task.containers = slices.DeleteFunc(c.task.containers, func(x *container) bool { return x == c })
+	f.machine.change(c.task)
+}
+
+// Specs returns what was asked to run and is not removed, in no particular order.
+func (f *Fake) Specs() []orchestrator.TaskSpec {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	var specs []orchestrator.TaskSpec
+	for _, t := range f.machine.tasks {
+		if t.instance == f.instance {
+			specs = append(specs, t.spec)
+		}
+	}
+	return specs
+}
+
+func (f *Fake) find(arn, name string) *container {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	t := f.machine.tasks[f.instance+arn]
+	if t == nil || len(t.containers) == 0 {
+		panic("enginetest: no task " + arn)
+	}
+	if name == "" {
+		return t.containers[0]
+	}
+	if c := t.find(name); c != nil {
+		return c
+	}
+	panic("enginetest: no container " + name + " in task " + arn)
+}
