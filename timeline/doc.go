@@ -10,7 +10,11 @@
 //   - A [Cause] is the load balancer's own reason for a response that it wrote itself.
 //
 // Events are written by the room that changes the state, in the same transaction
-// as the change. Outcomes are written by the load balancer node. This package
-// only defines and explains them: it imports nothing of ours, keeps no clock and
-// starts no goroutine.
+// as the change, and appended to the [Log] once they are durable. Outcomes are
+// written by the load balancer node into the [Recorder]. [Explain] turns both into
+// the answer to "why": it is pure, and keeps no clock.
+//
+// This package imports nothing of ours. Only [Recorder.Run] works in the
+// background: it makes failed outcomes durable. Nothing here changes an event or an
+// outcome, and nothing here ever holds up a request.
 package timeline

@@ -1,0 +1,29 @@
+package timeline
+
+// ring holds the last limit items pushed into it. It grows as it is filled.
+type ring[T any] struct {
+	limit int
+	next  int // where the next item goes once the ring is full
+	items []T
+}
+
+// push adds item and reports whether it took the place of the oldest one.
+func (r *ring[T]) push(item T) (evicted bool) {
+	if len(r.items) < r.limit {
+		r.items = append(r.items, item)
+		return false
+	}
+	r.items[r.next] = item
+	r.next = (r.next + 1) % r.limit
+	return true
+}
+
+// each calls f for every item, newest first, until it returns false.
+func (r *ring[T]) each(f func(*T) bool) {
+	n := len(r.items)
+	for i := range n {
+		if !f(&r.items[(r.next+2*n-1-i)%n]) {
+			return
+		}
+	}
+}
