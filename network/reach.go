@@ -1,0 +1,118 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Verdict says whether a connection passes, and by which rule.
+type Verdict struct {
+	Allowed bool   `json:"allowed"`
+	Rule    Rule   `json:"rule,omitzero"` // that allows it; if it doesn't pass, the nearest one, if any
+	Reason  string `json:"reason"`        // one sentence for people
+}
+
+// Reach says whether src may open a connection to port of dst. protocol is tcp or udp.
+// Addresses that belong to nobody in the VPC are the outside: nothing limits them.
+func (rs RuleSet) Reach(src, dst netip.Addr, protocol string, port int) Verdict {
+	for _, a := range []netip.Addr{src, dst} {
+		if slices.Contains(rs.Quarantine, a) {
+			return Verdict{Reason: fmt.Sprintf("%s is quarantined: it was released a moment ago", a)}
+		}
+	}
+	t := traffic{rs, src, dst, protocol, port}
+	if m, ok := rs.Member(src); ok && !alwaysOut(dst, protocol, port) {
+		if v := t.check(m, true, dst); !v.Allowed {
+			return v
+		}
+	}
+	m, ok := rs.Member(dst)
+	if !ok {
+		return Verdict{Allowed: true, Reason: fmt.Sprintf("%s is outside the VPC", dst)}
+	}
+	return t.check(m, false, src)
+}
+
+// alwaysOut reports whether a task may send this whatever its egress rules are (NET-040).
+func alwaysOut(dst netip.Addr, protocol string, port int) bool {
+	return dst == MetadataAddress || port == 53
+}
+
+// traffic is the connection that is asked about.
+type traffic struct {
+	rs       RuleSet
+	src, dst netip.Addr
+	protocol string
+	port     int
+}
+
+// check looks for a rule of m's groups in one direction that allows the traffic.
+func (t traffic) check(m Member, egress bool, peer netip.Addr) Verdict {
+	var nearest Rule
+	for _, id := range m.Groups {
+		g, _ := t.rs.group(id)
+		if g.Open && !egress {
+			return Verdict{Allowed: true, Reason: g.ID + " was adopted without rules and lets everything in"}
+		}
+		for _, r := range g.Rules {
+			if r.Egress != egress {
+				continue
+			}
+			byPort, byPeer := t.portMatches(r), t.rs.peerMatches(r, peer)
+			if byPort && byPeer {
+				return Verdict{Allowed: true, Rule: r, Reason: fmt.Sprintf("%s allows %s", g.ID, r)}
+			}
+			if nearest.ID == "" || byPeer {
+				nearest = r
+			}
+		}
+	}
+	return t.refused(m, egress, peer, nearest)
+}
+
+func (t traffic) portMatches(r Rule) bool {
+	if r.Protocol == AllProtocols {
+		return true
+	}
+	return r.Protocol == t.protocol && r.FromPort <= t.port && t.port <= r.ToPort
+}
+
+func (rs RuleSet) peerMatches(r Rule, peer netip.Addr) bool {
+	if r.SourceGroup != "" {
+		g, _ := rs.group(r.SourceGroup)
+		return slices.Contains(g.Members, peer)
+	}
+	p, err := netip.ParsePrefix(r.CIDR)
+	return err == nil && p.Contains(peer)
+}
+
+func (t traffic) refused(m Member, egress bool, peer netip.Addr, nearest Rule) Verdict {
+	kind, way := "ingress", "from"
+	if egress {
+		kind, way = "egress", "to"
+	}
+	who := peer.String()
+	if p, ok := t.rs.Member(peer); ok {
+		who = strings.Join(p.Groups, "+")
+	}
+	reason := fmt.Sprintf("no %s rule of %s matches %s/%d %s %s", kind, strings.Join(m.Groups, "+"), t.protocol, t.port, way, who)
+	if nearest.ID != "" {
+		reason += "; nearest: " + nearest.String()
+	}
+	return Verdict{Rule: nearest, Reason: reason}
+}
+
+// WhoCanReach returns the tasks and load balancers that may open a connection to port of dst.
+func (rs RuleSet) WhoCanReach(dst netip.Addr, protocol string, port int) []Member {
+	var out []Member
+	for _, list := range [][]Member{rs.Tasks, rs.Balancers} {
+		for _, m := range list {
+			if m.Address != dst && rs.Reach(m.Address, dst, protocol, port).Allowed {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
