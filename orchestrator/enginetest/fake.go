@@ -122,7 +122,7 @@ func (f *Fake) await(ctx context.Context, spec orchestrator.TaskSpec, name strin
 	if c.def.StartTimeout > 0 {
 		timeout = time.Duration(c.def.StartTimeout) * time.Second
 	}
-	timed, cancel := context.WithTimeout(ctx, timeout)
+	timed, cancel := context.WithDeadline(ctx, c.obs.StartedAt.Add(timeout))
 	defer cancel()
 	var never error
 	err := m.wait(timed, func() bool {

@@ -56,14 +56,15 @@ func newMachine(hooks Hooks) *machine {
 	}
 }
 
-// script returns how a container behaves.
+// script returns how a container behaves: by its name, unless its image cannot be pulled.
 func (m *machine) script(def taskdefs.ContainerDefinition) Script {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s, ok := m.scripts[def.Name]; ok {
+	image := m.scripts[def.Image]
+	if s, ok := m.scripts[def.Name]; ok && !image.failsPull() {
 		return s
 	}
-	return m.scripts[def.Image]
+	return image
 }
 
 // create returns the task's container of that name, made now if it was not there.
@@ -152,13 +153,17 @@ func (m *machine) pull(ctx context.Context, c taskdefs.ContainerDefinition, s Sc
 			return err
 		}
 	}
-	if s.Fail != nil && strings.HasPrefix(s.Fail.Name, "CannotPull") {
+	if s.failsPull() {
 		return startError(c.Name, s.Fail)
 	}
 	m.mu.Lock()
 	m.images[c.Image] = true
 	m.mu.Unlock()
 	return nil
+}
+
+func (s Script) failsPull() bool {
+	return s.Fail != nil && strings.HasPrefix(s.Fail.Name, "CannotPull")
 }
 
 func startError(container string, fail *orchestrator.StartError) error {
@@ -189,6 +194,9 @@ func (m *machine) run(c *container) {
 	s := c.script
 	if s.ExitAfter > 0 {
 		c.after(s.ExitAfter, func() { m.exit(c, s.ExitCode, false) })
+	}
+	if s.OOMAfter > 0 {
+		c.after(s.OOMAfter, func() { m.exit(c, 137, true) })
 	}
 	if c.def.HealthCheck != nil {
 		c.after(s.HealthyAfter, func() { m.setHealth(c, "HEALTHY") })

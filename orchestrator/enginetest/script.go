@@ -15,11 +15,14 @@ type Script struct {
 	Start time.Duration // from creation to running
 
 	// Fail makes the start fail. A name that starts with CannotPull fails before the container is
-	// created, any other name leaves a created container behind.
+	// created (an image's script may do so whatever the container's says), any other name leaves a
+	// created container behind.
 	Fail *orchestrator.StartError
 
 	ExitAfter time.Duration // exits by itself this long after it started; 0: never
 	ExitCode  int           // with this code
+
+	OOMAfter time.Duration // is killed for its memory this long after it started; 0: never
 
 	StopAfter     time.Duration // from the stop signal to the exit
 	StopCode      int           // exit code after the stop signal
