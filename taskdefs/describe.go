@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"slices"
 	"time"
 )
 
@@ -218,7 +217,7 @@ func (w *writer) status(r Registered) {
 		names = append(names, named{name})
 	}
 	w.member("requiresAttributes", names)
-	w.member("compatibilities", slices.Clone(r.Compatibilities))
+	w.member("compatibilities", append([]string{}, r.Compatibilities...))
 }
 
 func (w *writer) trail(r Registered) {
