@@ -1,0 +1,79 @@
+package docker
+
+import (
+	"context"
+	"time"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// watched are the events after which List may say something else.
+var watched = []events.Action{
+	events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionOOM, events.ActionDestroy,
+	events.ActionPause, events.ActionUnPause, events.ActionHealthStatus,
+}
+
+// Changes implements [orchestrator.Engine]. Its goroutine subscribes to Docker's events again
+// whenever the subscription breaks, and pokes then, because events may have been missed.
+func (e *Engine) Changes(ctx context.Context) (<-chan struct{}, error) {
+	ch := make(chan struct{}, 1)
+	go func() {
+		defer close(ch)
+		e.watch(ctx, ch)
+	}()
+	return ch, nil
+}
+
+func (e *Engine) watch(ctx context.Context, ch chan<- struct{}) {
+	backoff := firstBackoff
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := e.follow(ctx, ch)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > lastBackoff {
+			backoff = firstBackoff
+		}
+		e.log.Warn("docker's event stream broke", "error", err, "again_in", backoff)
+		sleep(ctx, backoff)
+		backoff = min(2*backoff, lastBackoff)
+	}
+}
+
+// follow pokes at every event until the subscription breaks.
+func (e *Engine) follow(ctx context.Context, ch chan<- struct{}) error {
+	f := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("label", labelInstance+"="+e.config.Instance))
+	for _, a := range watched {
+		f.Add("event", string(a))
+	}
+	messages, errs := e.client.Events(ctx, events.ListOptions{Filters: f})
+	e.seen.clear()
+	poke(ch)
+	for {
+		select {
+		case m := <-messages:
+			e.seen.forget(m.Actor.ID)
+			poke(ch)
+		case err := <-errs:
+			return err
+		}
+	}
+}
+
+func poke(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,211 @@
+package docker
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-connections/nat"
+
+	"drydock/orchestrator"
+	"drydock/taskdefs"
+)
+
+// containerConfig is what a definition asks of the image and its process.
+func (e *Engine) containerConfig(spec orchestrator.TaskSpec, order int) *container.Config {
+	def := spec.Containers[order]
+	seconds := stopTimeout(def)
+	return &container.Config{
+		Image:        def.Image,
+		Entrypoint:   def.EntryPoint, // [] clears the image's, nil keeps it (ECS-211)
+		Cmd:          def.Command,
+		Env:          environment(spec.Env, def.Environment),
+		User:         def.User,
+		WorkingDir:   def.WorkingDirectory,
+		Tty:          def.PseudoTerminal,
+		OpenStdin:    def.Interactive,
+		ExposedPorts: exposedPorts(def.PortMappings),
+		Healthcheck:  healthCheck(def.HealthCheck),
+		StopTimeout:  &seconds,
+		Labels:       e.containerLabels(spec, def, order),
+	}
+}
+
+// environment is what is injected, by name, and then the definition's own, which wins.
+func environment(injected map[string]string, own []taskdefs.KeyValue) []string {
+	var env []string
+	for _, name := range slices.Sorted(maps.Keys(injected)) {
+		if !slices.ContainsFunc(own, func(kv taskdefs.KeyValue) bool { return kv.Name == name }) {
+			env = append(env, name+"="+injected[name])
+		}
+	}
+	for _, kv := range own {
+		env = append(env, kv.Name+"="+kv.Value)
+	}
+	return env
+}
+
+func exposedPorts(mappings []taskdefs.PortMapping) nat.PortSet {
+	ports := nat.PortSet{}
+	for _, m := range mappings {
+		protocol := m.Protocol
+		if protocol == "" {
+			protocol = "tcp"
+		}
+		if m.ContainerPort > 0 {
+			ports[nat.Port(fmt.Sprintf("%d/%s", m.ContainerPort, protocol))] = struct{}{}
+		}
+	}
+	return ports
+}
+
+// healthCheck is the definition's; without one the image's own is switched off (ECS-212).
+func healthCheck(h *taskdefs.HealthCheck) *container.HealthConfig {
+	if h == nil {
+		return &container.HealthConfig{Test: []string{"NONE"}}
+	}
+	return &container.HealthConfig{
+		Test:        h.Command,
+		Interval:    seconds(h.Interval, 30),
+		Timeout:     seconds(h.Timeout, 5),
+		Retries:     orDefault(h.Retries, 3),
+		StartPeriod: seconds(h.StartPeriod, 0),
+	}
+}
+
+func seconds(n, absent int) time.Duration { return time.Duration(orDefault(n, absent)) * time.Second }
+
+func orDefault(n, absent int) int {
+	if n == 0 {
+		return absent
+	}
+	return n
+}
+
+// hostConfig is what a definition asks of the host. Network matters are the owner's: see owner.go.
+func (e *Engine) hostConfig(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) *container.HostConfig {
+	h := &container.HostConfig{
+		Resources:      e.resources(spec, def),
+		LogConfig:      container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": logFiles}},
+		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
+		Privileged:     def.Privileged,
+		ReadonlyRootfs: def.ReadonlyRootFilesystem,
+		SecurityOpt:    []string{"no-new-privileges"},
+		CapDrop:        []string{"NET_RAW"}, // it can forge addresses on the bridge
+		Mounts:         e.mounts(spec, def),
+	}
+	for _, v := range def.VolumesFrom {
+		mode := "rw"
+		if v.ReadOnly {
+			mode = "ro"
+		}
+		h.VolumesFrom = append(h.VolumesFrom, e.containerName(spec, v.SourceContainer)+":"+mode)
+	}
+	if def.LinuxParameters != nil {
+		linuxParameters(h, def.LinuxParameters)
+	}
+	return h
+}
+
+// resources are the container's limits; what it does not set, the task's do (ECS-207, ECS-208).
+func (e *Engine) resources(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) container.Resources {
+	pids := int64(pidsLimit)
+	memory := int64(def.Memory)
+	if memory == 0 {
+		memory = spec.Memory
+	}
+	r := container.Resources{
+		CPUShares:         min(max(int64(def.CPU), minCPUShares), maxCPUShares),
+		NanoCPUs:          e.nanoCPUs(spec.CPU),
+		Memory:            memory << 20,
+		MemoryReservation: int64(def.MemoryReservation) << 20,
+		PidsLimit:         &pids,
+		Ulimits:           e.ulimits(def.Ulimits),
+	}
+	if r.Memory > 0 {
+		r.Memory = max(r.Memory, minMemory)
+		r.MemorySwap = r.Memory // no swap
+	}
+	return r
+}
+
+// nanoCPUs is a task's CPU units as a quota, no more than the host has: Docker refuses that.
+func (e *Engine) nanoCPUs(units int64) int64 {
+	n := units * 1e9 / 1024
+	if e.cpus > 0 {
+		n = min(n, int64(e.cpus)*1e9)
+	}
+	return n
+}
+
+// fargateNofile is Fargate's limit of open files (ECS-206).
+var fargateNofile = &container.Ulimit{Name: "nofile", Soft: defaultNofile, Hard: defaultNofile}
+
+// ulimits has Fargate's limit of open files unless the definition has its own or Docker can't.
+func (e *Engine) ulimits(own []taskdefs.Ulimit) []*container.Ulimit {
+	var limits []*container.Ulimit
+	if !e.ownNofile.Load() && !slices.ContainsFunc(own, func(u taskdefs.Ulimit) bool { return u.Name == "nofile" }) {
+		limits = append(limits, fargateNofile)
+	}
+	for _, u := range own {
+		limits = append(limits, &container.Ulimit{Name: u.Name, Soft: u.SoftLimit, Hard: u.HardLimit})
+	}
+	return limits
+}
+
+func linuxParameters(h *container.HostConfig, p *taskdefs.LinuxParameters) {
+	if p.InitProcessEnabled {
+		h.Init = &p.InitProcessEnabled
+	}
+	h.ShmSize = int64(p.SharedMemorySize) << 20
+	if c := p.Capabilities; c != nil {
+		h.CapAdd = slices.DeleteFunc(slices.Clone(c.Add), netRaw)
+		h.CapDrop = append(h.CapDrop, slices.DeleteFunc(slices.Clone(c.Drop), netRaw)...)
+	}
+	for _, t := range p.Tmpfs {
+		if h.Tmpfs == nil {
+			h.Tmpfs = map[string]string{}
+		}
+		h.Tmpfs[t.ContainerPath] = strings.Join(append([]string{fmt.Sprintf("size=%dm", t.Size)}, t.MountOptions...), ",")
+	}
+	for _, d := range p.Devices {
+		h.Devices = append(h.Devices, device(d))
+	}
+}
+
+func netRaw(capability string) bool {
+	return strings.TrimPrefix(strings.ToUpper(capability), "CAP_") == "NET_RAW"
+}
+
+func device(d taskdefs.Device) container.DeviceMapping {
+	m := container.DeviceMapping{PathOnHost: d.HostPath, PathInContainer: d.ContainerPath, CgroupPermissions: "rwm"}
+	if m.PathInContainer == "" {
+		m.PathInContainer = d.HostPath
+	}
+	if len(d.Permissions) > 0 {
+		m.CgroupPermissions = ""
+		for _, p := range d.Permissions {
+			m.CgroupPermissions += p[:1] // read, write, mknod
+		}
+	}
+	return m
+}
+
+// refuse says why a definition may not run here, if so.
+func (e *Engine) refuse(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) error {
+	switch {
+	case def.Privileged && !e.config.AllowPrivileged:
+		return fmt.Errorf("container %s is privileged, which is root on this host: allow privileged containers or remove it", def.Name)
+	case def.LinuxParameters != nil && len(def.LinuxParameters.Devices) > 0 && !e.config.AllowPrivileged:
+		return fmt.Errorf("container %s wants devices of this host: allow privileged containers or remove them", def.Name)
+	}
+	for _, m := range def.MountPoints {
+		if path := hostPath(spec, m.SourceVolume); path != "" && !e.config.AllowHostPaths {
+			return fmt.Errorf("container %s mounts %s of this host: allow host paths or remove it", def.Name, path)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"drydock/orchestrator"
+)
+
+// cache keeps what inspecting a container said, for as long as its state is the same.
+type cache struct {
+	mu      sync.Mutex
+	entries map[string]entry // by container id
+}
+
+type entry struct {
+	state container.ContainerState
+	obs   orchestrator.ContainerObservation
+}
+
+// List implements [orchestrator.Engine]: one call to Docker, and one more for every container
+// whose state has changed since the last List. Tasks are sorted by ARN, containers by start order.
+func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, error) {
+	summaries, err := e.containers(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	tasks := map[string]*orchestrator.TaskObservation{}
+	for _, s := range summaries {
+		if s.Labels[labelContainer] == pauseName || s.State == container.StateRemoving {
+			continue
+		}
+		obs, err := e.observe(ctx, s)
+		if cerrdefs.IsNotFound(err) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("inspect container %s: %w", s.ID, err)
+		}
+		arn := s.Labels[labelTask]
+		if tasks[arn] == nil {
+			address, _ := netip.ParseAddr(s.Labels[labelAddress])
+			tasks[arn] = &orchestrator.TaskObservation{Task: arn, ContainerInstance: e.config.ContainerInstance, Address: address}
+		}
+		tasks[arn].Containers = append(tasks[arn].Containers, obs)
+	}
+	e.seen.keep(summaries)
+	list := make([]orchestrator.TaskObservation, 0, len(tasks))
+	for _, t := range tasks {
+		list = append(list, *t)
+	}
+	slices.SortFunc(list, func(a, b orchestrator.TaskObservation) int { return cmp.Compare(a.Task, b.Task) })
+	return list, nil
+}
+
+// containers lists what is ours, in start order; a task's ARN narrows it down.
+func (e *Engine) containers(ctx context.Context, task string) ([]container.Summary, error) {
+	list, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours(task)})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	slices.SortStableFunc(list, func(a, b container.Summary) int { return cmp.Compare(order(a), order(b)) })
+	return list, nil
+}
+
+func order(s container.Summary) int {
+	n, _ := strconv.Atoi(s.Labels[labelOrder])
+	return n
+}
+
+// observe inspects a container unless its state is the one that was inspected last.
+func (e *Engine) observe(ctx context.Context, s container.Summary) (orchestrator.ContainerObservation, error) {
+	obs, ok := e.seen.get(s)
+	if !ok {
+		c, err := e.client.ContainerInspect(ctx, s.ID)
+		if err != nil {
+			return obs, err
+		}
+		obs = observation(c)
+		e.seen.put(s.ID, c.State.Status, obs)
+	}
+	obs.Health = health(s)
+	return obs, nil
+}
+
+func observation(c container.InspectResponse) orchestrator.ContainerObservation {
+	obs := orchestrator.ContainerObservation{
+		Name:        c.Config.Labels[labelContainer],
+		RuntimeID:   c.ID,
+		Image:       c.Config.Image,
+		ImageDigest: c.Image,
+		Status:      status(c.State.Status),
+		StartedAt:   parseTime(c.State.StartedAt),
+		Error:       c.State.Error,
+	}
+	if obs.Status == orchestrator.ContainerStopped {
+		obs.FinishedAt = parseTime(c.State.FinishedAt)
+		obs.ExitCode = c.State.ExitCode
+		obs.OOMKilled = c.State.OOMKilled
+	}
+	return obs
+}
+
+func status(s container.ContainerState) orchestrator.ContainerStatus {
+	switch s {
+	case container.StateCreated:
+		return orchestrator.ContainerCreated
+	case container.StateExited, container.StateDead:
+		return orchestrator.ContainerStopped
+	}
+	return orchestrator.ContainerRunning // running, paused, restarting
+}
+
+// health reads the health out of "Up 5 minutes (healthy)": the list has it nowhere else, and
+// inspecting every container at every List is what 200 tasks can't afford.
+func health(s container.Summary) string {
+	switch {
+	case s.Labels[labelHealthCheck] == "":
+		return "UNKNOWN" // ECS-212
+	case strings.HasSuffix(s.Status, "(healthy)"):
+		return "HEALTHY"
+	case strings.HasSuffix(s.Status, "(unhealthy)"):
+		return "UNHEALTHY"
+	}
+	return "UNKNOWN"
+}
+
+// parseTime reads Docker's time; the zero time is what has not happened.
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() < 1970 {
+		return time.Time{}
+	}
+	return t
+}
+
+func (c *cache) get(s container.Summary) (orchestrator.ContainerObservation, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// A created container may get an error without changing its state.
+	found, ok := c.entries[s.ID]
+	return found.obs, ok && found.state == s.State && s.State != container.StateCreated
+}
+
+func (c *cache) put(id string, state container.ContainerState, obs orchestrator.ContainerObservation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil {
+		c.entries = map[string]entry{}
+	}
+	c.entries[id] = entry{state, obs}
+}
+
+// forget drops an entry: its container was restarted behind our back, perhaps.
+func (c *cache) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, id)
+}
+
+// keep drops what is no longer there.
+func (c *cache) keep(present []container.Summary) {
+	ids := map[string]bool{}
+	for _, s := range present {
+		ids[s.ID] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.entries {
+		if !ids[id] {
+			delete(c.entries, id)
+		}
+	}
+}
+
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+}
