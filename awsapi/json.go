@@ -203,7 +203,7 @@ func (r *jsonReader) blob(v reflect.Value, x any) error {
 	return nil
 }
 
-// errJSONType words a value of the wrong type as AWS does.
+// errJSONType words a value of the wrong type as AWS does (WIRE-014).
 func errJSONType(x any, want string) error {
 	var got string
 	switch x := x.(type) {

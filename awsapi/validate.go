@@ -20,7 +20,7 @@ type violation struct {
 }
 
 // validate checks an input against the constraints of the service model: required
-// members, lengths, ranges, enums and, where AWS checks them, patterns (WIRE-011).
+// members, lengths, ranges, enums and, where AWS checks them, patterns.
 func validate(s *Service, operation string, in any) error {
 	c := checker{protocol: s.Protocol}
 	c.structure(reflect.ValueOf(in).Elem(), "")
@@ -145,7 +145,7 @@ func outside(n float64, l limits, what string) string {
 	return ""
 }
 
-// describeViolations words violations as AWS's own framework does.
+// describeViolations words violations as AWS's own framework does (WIRE-011).
 func describeViolations(found []violation) string {
 	var texts []string
 	for _, v := range found {
@@ -164,6 +164,7 @@ func describeViolations(found []violation) string {
 	return strconv.Itoa(len(texts)) + noun + strings.Join(texts, "; ")
 }
 
+// ec2Violation words a violation as EC2 does: one at a time (WIRE-013).
 func ec2Violation(v violation) error {
 	if v.missing {
 		return &Error{Code: "MissingParameter", Message: "The request must contain the parameter " + v.path}
@@ -172,7 +173,7 @@ func ec2Violation(v violation) error {
 }
 
 // ecsViolation words a missing member of the request itself in ECS's own way, the rest in
-// the framework's. RegisterTaskDefinition blames the client, other operations the parameter (WIRE-011).
+// the framework's. RegisterTaskDefinition blames the client, other operations the parameter (WIRE-012).
 func ecsViolation(operation string, found []violation) error {
 	code, blank := "InvalidParameterException", " can not be blank."
 	if operation == "RegisterTaskDefinition" {
