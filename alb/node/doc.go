@@ -1,0 +1,15 @@
+// Package node is the data plane of an Application Load Balancer: one load balancer node.
+//
+// It accepts client connections, reads HTTP/1.1 requests, matches them against listener
+// rules, sends each to one target at most once, relays the answer, and reports what became
+// of every request as a timeline.Outcome. It also sends the health checks and honours
+// draining deadlines.
+//
+// Words: a Snapshot is what the control plane wants; a route is one listener of it, compiled;
+// a target is one registration and lives across snapshots with its connections, its count of
+// requests in flight and its health; a cause is the node's own reason for a response.
+//
+// The node is the only writer of target health; the control plane is the only writer of
+// snapshots. The node never retries a request, never reads a file or a database, and never
+// uses the server or client of net/http, which would hide the very failures it reports (ALB-001).
+package node

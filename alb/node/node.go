@@ -1,0 +1,404 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"drydock/timeline"
+)
+
+// Sink receives what the node finds out. It is called from many goroutines, on the request
+// path too, and must not block for long.
+type Sink interface {
+	// HealthChanged is called when a target's state or its reason changes.
+	HealthChanged(HealthChange)
+	// Finished is called exactly once for each request.
+	Finished(timeline.Outcome)
+}
+
+// Config is what a node needs from its surroundings. Only Sink is required.
+type Config struct {
+	Sink   Sink
+	Listen func(ctx context.Context, addr netip.AddrPort) (net.Listener, error)                         // nil: TCP
+	Dial   func(ctx context.Context, from netip.Addr, mark uint32, to netip.AddrPort) (net.Conn, error) // nil: TCP, from the address, with SO_MARK
+	Logger *slog.Logger
+	Grace  time.Duration // how long requests in flight may take after Run is told to stop; 0: 5 s
+}
+
+// Node is one load balancer node.
+type Node struct {
+	config Config
+	sink   Sink
+	log    *slog.Logger
+	dial   func(ctx context.Context, from netip.Addr, mark uint32, to netip.AddrPort) (net.Conn, error)
+	timing timing
+	prefix string // of request ids
+	base   context.Context
+
+	mu        sync.Mutex
+	listeners map[string]*listener
+	targets   map[string]*target        // by registration
+	turns     map[string]*atomic.Uint64 // round robin, by target group
+	running   bool
+	over      bool
+	idle      time.Duration // the shortest idle timeout
+
+	poke        chan struct{}
+	stopping    atomic.Bool
+	connections atomic.Uint64
+	work        sync.WaitGroup // every goroutine under Run
+}
+
+// timing holds the durations that tests shorten.
+type timing struct {
+	connect, watchAfter, race, listenRetry time.Duration
+}
+
+// New makes a node that knows no snapshot yet.
+func New(config Config) *Node {
+	if config.Listen == nil {
+		config.Listen = listenTCP
+	}
+	if config.Dial == nil {
+		config.Dial = dialTCP
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Grace <= 0 {
+		config.Grace = defaultGrace
+	}
+	return &Node{
+		config: config, sink: config.Sink, log: config.Logger, dial: config.Dial,
+		timing:    timing{connectTimeout, watchAfter, raceWithin, listenRetry},
+		prefix:    fmt.Sprintf("%08x-", rand.Uint32()),
+		base:      context.Background(),
+		listeners: map[string]*listener{}, targets: map[string]*target{}, turns: map[string]*atomic.Uint64{},
+		poke: make(chan struct{}, 1),
+	}
+}
+
+// Apply makes a snapshot effective. What can be applied is applied; the result has an error
+// for each listener, by ARN, whose first address could not be bound. Requests in flight go
+// on under the snapshot they began with.
+func (n *Node) Apply(s Snapshot) map[string]error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.over {
+		return nil
+	}
+	groups := n.applyTargets(s)
+	failed := n.applyListeners(s, groups)
+	n.wake()
+	return failed
+}
+
+func (n *Node) wake() {
+	select {
+	case n.poke <- struct{}{}:
+	default:
+	}
+}
+
+// applyTargets brings targets up to date and returns the target groups by ARN.
+func (n *Node) applyTargets(s Snapshot) map[string]*group {
+	for _, t := range n.targets {
+		t.listed = false
+	}
+	groups, turns := map[string]*group{}, map[string]*atomic.Uint64{}
+	for _, g := range s.TargetGroups {
+		if turns[g.ARN] = n.turns[g.ARN]; turns[g.ARN] == nil {
+			turns[g.ARN] = new(atomic.Uint64)
+		}
+		groups[g.ARN] = n.applyGroup(g, turns[g.ARN])
+	}
+	n.turns = turns
+	n.dropUnlisted(time.Now())
+	return groups
+}
+
+func (n *Node) applyGroup(g TargetGroup, turn *atomic.Uint64) *group {
+	view := &group{arn: g.ARN, turn: turn}
+	for _, spec := range g.Targets {
+		t := n.targets[spec.Registration]
+		if t == nil {
+			t = newTarget(g.ARN, spec)
+			n.targets[spec.Registration] = t
+		}
+		t.listed = true
+		if spec.Draining {
+			t.drain(spec.DrainFrom, spec.DrainUntil)
+		}
+		t.health.settings.Store(checkFor(g, spec))
+		view.targets = append(view.targets, t)
+	}
+	return view
+}
+
+// checkFor returns the health check settings of a target, nil if it is not checked.
+func checkFor(g TargetGroup, t Target) *checkSettings {
+	if !g.InUse || !g.HealthCheck.Enabled || t.Draining {
+		return nil
+	}
+	to := t.Addr
+	if g.HealthCheck.Port != 0 {
+		to = netip.AddrPortFrom(to.Addr(), uint16(g.HealthCheck.Port))
+	}
+	return &checkSettings{HealthCheck: g.HealthCheck, group: g.ARN, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to}
+}
+
+// dropUnlisted lets go of targets that are no longer registered. Their requests in flight
+// keep the deadline they had.
+func (n *Node) dropUnlisted(now time.Time) {
+	for id, t := range n.targets {
+		if t.listed {
+			continue
+		}
+		if t.open(now) {
+			t.drain(now, time.Time{})
+		}
+		t.health.settings.Store(nil)
+		t.pool.close()
+		if t.inflight.Load() == 0 && t.health.cancel == nil {
+			delete(n.targets, id)
+		}
+	}
+}
+
+func (n *Node) applyListeners(s Snapshot, groups map[string]*group) map[string]error {
+	wanted := map[string]*route{}
+	addresses := map[string][]netip.AddrPort{}
+	n.idle = 0
+	for i := range s.LoadBalancers {
+		lb := &s.LoadBalancers[i]
+		if idle := lb.Attributes.IdleTimeout; n.idle == 0 || idle < n.idle {
+			n.idle = idle
+		}
+		for _, l := range lb.Listeners {
+			wanted[l.ARN] = compileRoute(s.Version, lb, l, groups)
+			addresses[l.ARN] = l.Addresses
+		}
+	}
+	n.closeListeners(wanted, addresses)
+	return n.openListeners(wanted, addresses)
+}
+
+// closeListeners frees addresses first, so that another listener can take them.
+func (n *Node) closeListeners(wanted map[string]*route, addresses map[string][]netip.AddrPort) {
+	for arn, l := range n.listeners {
+		l.unbind(addresses[arn])
+		if wanted[arn] == nil {
+			l.route.Store(nil)
+			l.quit()
+			delete(n.listeners, arn)
+		}
+	}
+}
+
+func (n *Node) openListeners(wanted map[string]*route, addresses map[string][]netip.AddrPort) map[string]error {
+	failed := map[string]error{}
+	for arn, r := range wanted {
+		l := n.listeners[arn]
+		if l == nil {
+			l = &listener{node: n, arn: arn, wanted: addresses[arn],
+				sockets: map[netip.AddrPort]*socket{}, conns: map[*clientConn]struct{}{}}
+			n.listeners[arn] = l
+		}
+		l.route.Store(r)
+		if err := l.bind(); err != nil {
+			failed[arn] = err
+		}
+	}
+	return failed
+}
+
+// InFlight returns the number of requests on a registration now.
+func (n *Node) InFlight(registration string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t := n.targets[registration]; t != nil {
+		return int(t.inflight.Load())
+	}
+	return 0
+}
+
+// Run serves until ctx ends. Then it stops accepting, gives requests in flight the grace
+// period, closes everything, and returns when all its goroutines have. A node runs once.
+func (n *Node) Run(ctx context.Context) error {
+	n.mu.Lock()
+	if n.running || n.over {
+		n.mu.Unlock()
+		return errors.New("run load balancer node: it has been run before")
+	}
+	n.running = true
+	n.mu.Unlock()
+	n.supervise(ctx)
+	n.shutDown()
+	return nil
+}
+
+// supervise makes passes over what there is: at each change, each deadline, and now and then.
+func (n *Node) supervise(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.poke:
+		case <-timer.C:
+		}
+		now := time.Now()
+		timer.Reset(n.pass(now).Sub(now))
+	}
+}
+
+// pass makes everything true that is due at now, and returns when to look again.
+func (n *Node) pass(now time.Time) (next time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next = now.Add(time.Minute)
+	if n.idle > 0 {
+		next = now.Add(min(time.Minute, n.idle))
+	}
+	for _, l := range n.listeners {
+		l.bind()
+		if !l.complete() {
+			next = earlier(next, now.Add(n.timing.listenRetry))
+		}
+		n.serve(l)
+	}
+	for id, t := range n.targets {
+		n.keepChecker(t)
+		next = earlier(next, t.pool.expire(now))
+		next = earlier(next, t.passDraining(now))
+		if !t.listed && t.inflight.Load() == 0 && t.health.cancel == nil {
+			delete(n.targets, id)
+		}
+	}
+	return next
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// serve starts to accept on sockets that are bound but not served.
+func (n *Node) serve(l *listener) {
+	for _, s := range l.sockets {
+		if !s.serving {
+			s.serving = true
+			n.work.Go(func() { l.accept(s) })
+		}
+	}
+}
+
+// keepChecker starts or stops the health checks of a target.
+func (n *Node) keepChecker(t *target) {
+	h := &t.health
+	wanted := h.settings.Load() != nil && !t.draining.Load()
+	if h.cancel != nil && !wanted {
+		h.cancel()
+		h.cancel = nil
+	}
+	if h.cancel == nil && wanted && ended(h.done) {
+		if h.done != nil {
+			h.forget(t) // checked again after a time without: it starts anew
+		}
+		ctx, cancel := context.WithCancel(n.base)
+		h.cancel, h.done = cancel, make(chan struct{})
+		done := h.done
+		n.work.Go(func() {
+			defer close(done)
+			defer n.wake()
+			n.check(ctx, t)
+		})
+	}
+}
+
+func ended(done chan struct{}) bool {
+	if done == nil {
+		return true
+	}
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// forget returns a target to initial, when its target group comes into use again.
+func (h *health) forget(t *target) {
+	t.state.Store(isInitial)
+	h.reason, h.description, h.successes, h.failures = "", "", 0, 0
+	h.answered, h.counted = false, time.Time{}
+}
+
+// passDraining does what draining asks for at now, and returns its next deadline.
+func (t *target) passDraining(now time.Time) (next time.Time) {
+	if !t.draining.Load() {
+		return next
+	}
+	if from := time.Unix(0, t.drainFrom.Load()); now.Before(from) {
+		next = from
+	} else {
+		t.pool.close()
+	}
+	until := t.drainUntil.Load()
+	if until == 0 {
+		return next
+	}
+	if at := time.Unix(0, until); now.Before(at) {
+		return earlier(at, next)
+	}
+	t.cut(errDrained)
+	t.pool.endAll(endedByDraining)
+	return next
+}
+
+// shutDown ends what Run started.
+func (n *Node) shutDown() {
+	n.stopping.Store(true)
+	n.mu.Lock()
+	n.over = true
+	lns, tgts := maps.Clone(n.listeners), maps.Clone(n.targets)
+	for _, l := range lns {
+		l.unbind(nil)
+		l.quit()
+	}
+	for _, t := range tgts {
+		if t.health.cancel != nil {
+			t.health.cancel()
+		}
+	}
+	n.mu.Unlock()
+	done := make(chan struct{})
+	go func() { defer close(done); n.work.Wait() }()
+	timer := time.NewTimer(n.config.Grace)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+	for _, t := range tgts {
+		t.cut(errStopped)
+		t.pool.endAll(endedByStop)
+	}
+	for _, l := range lns {
+		l.abort()
+	}
+	<-done
+}
