@@ -1,0 +1,142 @@
+package alb
+
+import (
+	"cmp"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"drydock/alb/node"
+)
+
+// compile makes the snapshot of a state. Its version is a sequence number: events with
+// lower ones are what led to it.
+func (b *Balancer) compile(s state) node.Snapshot {
+	snapshot := node.Snapshot{Version: uint64(b.store.NextSeq())}
+	byARN := func(*LoadBalancer) bool { return true }
+	for _, lb := range sorted(s.loadBalancers, byARN, func(a, b *LoadBalancer) int { return cmp.Compare(a.ARN, b.ARN) }) {
+		snapshot.LoadBalancers = append(snapshot.LoadBalancers, b.compileLoadBalancer(s, lb))
+	}
+	uses, targets := s.uses(), s.targetsByGroup()
+	all := func(*TargetGroup) bool { return true }
+	for _, tg := range sorted(s.targetGroups, all, func(a, b *TargetGroup) int { return cmp.Compare(a.ARN, b.ARN) }) {
+		group := b.compileTargetGroup(tg, targets[tg.ARN])
+		for _, arn := range uses[tg.ARN] {
+			group.InUse, group.Source, group.Mark = true, s.loadBalancers.rows[arn].VPCAddress, b.config.Mark
+		}
+		snapshot.TargetGroups = append(snapshot.TargetGroups, group)
+	}
+	return snapshot
+}
+
+func (b *Balancer) compileLoadBalancer(s state, lb *LoadBalancer) node.LoadBalancer {
+	compiled := node.LoadBalancer{
+		ARN: lb.ARN, ID: lb.ID(), DNSName: lb.DNSName, Source: lb.VPCAddress, Mark: b.config.Mark,
+		Attributes: node.LoadBalancerAttributes{
+			IdleTimeout:             seconds(lb.attribute("idle_timeout.timeout_seconds")),
+			ClientKeepAlive:         seconds(lb.attribute("client_keep_alive.seconds")),
+			DropInvalidHeaderFields: lb.attribute("routing.http.drop_invalid_header_fields.enabled") == "true",
+			PreserveHostHeader:      lb.attribute("routing.http.preserve_host_header.enabled") == "true",
+			XFFHeaderProcessing:     lb.attribute("routing.http.xff_header_processing.mode"),
+			XFFClientPort:           lb.attribute("routing.http.xff_client_port.enabled") == "true",
+			DesyncMitigationMode:    lb.attribute("routing.http.desync_mitigation_mode"),
+		},
+	}
+	for _, l := range s.listenersOf(lb.ARN) {
+		compiled.Listeners = append(compiled.Listeners, compileListener(s, lb, l))
+	}
+	return compiled
+}
+
+func compileListener(s state, lb *LoadBalancer, l *Listener) node.Listener {
+	compiled := node.Listener{ARN: l.ARN, Protocol: l.Protocol, Port: l.Port, Addresses: []netip.AddrPort{l.Address}}
+	if lb.VPCAddress.IsValid() {
+		compiled.Addresses = append(compiled.Addresses, netip.AddrPortFrom(lb.VPCAddress, uint16(l.Port)))
+	}
+	for _, rule := range s.rulesOf(l.ARN) {
+		compiled.Rules = append(compiled.Rules, compileRule(rule))
+	}
+	return compiled
+}
+
+func compileRule(rule *Rule) node.Rule {
+	compiled := node.Rule{ARN: rule.ARN, Priority: rule.Priority, Action: compileAction(rule.Actions[len(rule.Actions)-1])}
+	for _, c := range rule.Conditions {
+		condition := node.Condition{Field: c.Field}
+		switch c.Field {
+		case queryString:
+			for _, pair := range c.QueryStringConfig.Values {
+				condition.Pairs = append(condition.Pairs, node.Pair(pair))
+			}
+		case httpHeader:
+			condition.Name = c.HTTPHeaderConfig.HTTPHeaderName
+			condition.Values = c.HTTPHeaderConfig.Values
+		default:
+			condition.Values = c.texts()
+		}
+		compiled.Conditions = append(compiled.Conditions, condition)
+	}
+	return compiled
+}
+
+func compileAction(a Action) node.Action {
+	switch {
+	case a.ForwardConfig != nil:
+		forward := &node.Forward{}
+		for _, tuple := range a.ForwardConfig.TargetGroups {
+			forward.TargetGroups = append(forward.TargetGroups, node.WeightedTargetGroup{ARN: tuple.TargetGroupARN, Weight: *tuple.Weight})
+		}
+		return node.Action{Forward: forward}
+	case a.RedirectConfig != nil:
+		r := a.RedirectConfig
+		return node.Action{Redirect: &node.Redirect{
+			StatusCode: number(r.StatusCode[len("HTTP_"):]), Protocol: r.Protocol, Host: r.Host, Port: r.Port, Path: r.Path, Query: r.Query,
+		}}
+	}
+	f := a.FixedResponseConfig
+	return node.Action{FixedResponse: &node.FixedResponse{
+		StatusCode: number(f.StatusCode), ContentType: f.ContentType, MessageBody: f.MessageBody,
+	}}
+}
+
+// number converts digits that were checked before.
+func number(digits string) int {
+	n, _ := strconv.Atoi(digits)
+	return n
+}
+
+func (b *Balancer) compileTargetGroup(tg *TargetGroup, targets []*registration) node.TargetGroup {
+	h := tg.HealthCheck
+	compiled := node.TargetGroup{
+		ARN: tg.ARN, Name: tg.Name, Protocol: tg.Protocol, Algorithm: "round_robin",
+		HealthCheck: node.HealthCheck{
+			Enabled: *h.Enabled, Protocol: h.Protocol, Path: h.Path, Matcher: h.Matcher,
+			Interval: time.Duration(h.IntervalSeconds) * time.Second, Timeout: time.Duration(h.TimeoutSeconds) * time.Second,
+			HealthyThreshold: h.HealthyThresholdCount, UnhealthyThreshold: h.UnhealthyThresholdCount,
+			InitialInterval: b.config.Pace.InitialInterval,
+		},
+	}
+	if h.Port != trafficPort {
+		compiled.HealthCheck.Port = number(h.Port)
+	}
+	for _, r := range targets {
+		compiled.Targets = append(compiled.Targets, compileTarget(r))
+	}
+	return compiled
+}
+
+func compileTarget(r *registration) node.Target {
+	addr, _ := netip.ParseAddr(r.Target.ID)
+	return node.Target{
+		Registration: r.ID, Addr: netip.AddrPortFrom(addr, uint16(r.Target.Port)), Task: r.Target.Task, Zone: r.Target.AvailabilityZone,
+		CheckFrom: r.CheckFrom, Draining: r.draining(), DrainFrom: r.DrainFrom, DrainUntil: r.DrainUntil, State: node.State(r.Health),
+	}
+}
+
+func (s state) targetsByGroup() map[string][]*registration {
+	groups := map[string][]*registration{}
+	for _, r := range s.allRegistrations() {
+		groups[r.TargetGroup] = append(groups[r.TargetGroup], r)
+	}
+	return groups
+}

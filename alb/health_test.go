@@ -1,0 +1,195 @@
+package alb
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"drydock/alb/node"
+	"drydock/timeline"
+)
+
+const userIP = "172.31.0.50"
+
+func TestHealth_StatesAndReasons(t *testing.T) {
+	w := newWorld(t, Config{})
+	tg := w.targetGroup("users")
+	w.register(tg, userIP)
+	wantState(t, w.health(tg, userIP), Unused, "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
+	if port := w.health(tg, userIP).HealthCheckPort; port != "" {
+		t.Errorf("health check port of a target that was never checked is %q; want none", port)
+	}
+	l := w.listener(w.loadBalancer("shop").ARN, 80, forwardTo(tg.ARN))
+	wantState(t, w.health(tg, userIP), Initial, "Elb.InitialHealthChecking", "Initial health checks in progress")
+	w.probe(tg, userIP, node.Healthy)
+	wantState(t, w.health(tg, userIP), Healthy, "", "")
+	w.probe(tg, userIP, node.Unhealthy)
+	wantState(t, w.health(tg, userIP), Unhealthy, "Target.Timeout", "Request timed out")
+	if port := w.health(tg, userIP).HealthCheckPort; port != "80" {
+		t.Errorf("health check port is %q; want 80", port)
+	}
+	if err := w.DeleteListener(t.Context(), l.ARN); err != nil {
+		t.Fatal(err)
+	}
+	wantState(t, w.health(tg, userIP), Unused, "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
+	w.deregister(tg, userIP)
+	wantState(t, w.health(tg, userIP), Draining, "Target.DeregistrationInProgress", "Target deregistration is in progress")
+	described := must(w.DescribeTargetHealth(t.Context(), tg.ARN, []Target{{ID: "172.31.0.51"}}))
+	wantState(t, described[0], Unused, "Target.NotRegistered", "Target is not registered to the target group")
+}
+
+func TestDrain_LastsForTheFullDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{})
+		tg := w.serving()
+		w.register(tg, userIP)
+		w.probe(tg, userIP, node.Healthy)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.Run(ctx) }()
+		w.deregister(tg, userIP)
+		time.Sleep(300*time.Second - time.Millisecond)
+		synctest.Wait()
+		wantState(t, w.health(tg, userIP), Draining, "Target.DeregistrationInProgress", "Target deregistration is in progress")
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if targets := w.Targets(); len(targets) != 0 {
+			t.Errorf("after the delay there are still %v", targets)
+		}
+		if left := w.node.last().TargetGroups[0].Targets; len(left) != 0 {
+			t.Errorf("the node still has %v", left)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDrain_GoesOnAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{})
+		tg := w.serving()
+		w.register(tg, userIP)
+		w.deregister(tg, userIP)
+		deadline := w.health(tg, userIP).DrainUntil
+		time.Sleep(100 * time.Second)
+		w.open(Config{})
+		if h := w.health(tg, userIP); h.State != Draining || !h.DrainUntil.Equal(deadline) {
+			t.Fatalf("after the restart: %+v; want draining until %v", h, deadline)
+		}
+		go w.Run(t.Context())
+		time.Sleep(199 * time.Second)
+		synctest.Wait()
+		if h := w.health(tg, userIP); h.State != Draining {
+			t.Errorf("after 299 s: %+v; want draining", h)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(w.Targets()) != 0 {
+			t.Errorf("after 301 s: %v; want nothing", w.Targets())
+		}
+	})
+}
+
+func TestDrain_WithoutDelayIsGoneAtOnce(t *testing.T) {
+	w := newWorld(t, Config{})
+	tg := w.serving()
+	w.delay(tg, "0")
+	w.register(tg, userIP)
+	w.deregister(tg, userIP)
+	if len(w.Targets()) != 0 {
+		t.Errorf("still there: %v", w.Targets())
+	}
+	if cut := w.node.last().TargetGroups[0].Targets[0]; !cut.Draining || cut.DrainUntil.IsZero() || cut.DrainUntil.After(time.Now()) {
+		t.Errorf("the node was not told to cut what is in flight: %+v", cut)
+	}
+	w.pass(t.Context())
+	if left := w.node.last().TargetGroups[0].Targets; len(left) != 0 {
+		t.Errorf("the node still has %v", left)
+	}
+}
+
+func TestDrain_ReportsThatComeTooLateAreIgnored(t *testing.T) {
+	w := newWorld(t, Config{})
+	tg := w.serving()
+	w.register(tg, userIP)
+	w.deregister(tg, userIP)
+	w.probe(tg, userIP, node.Healthy)
+	if h := w.health(tg, userIP); h.State != Draining {
+		t.Errorf("a draining target became %s", h.State)
+	}
+}
+
+func TestRegister_ADrainingTargetGetsANewRegistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{})
+		tg := w.serving()
+		go w.Run(t.Context())
+		w.register(tg, userIP)
+		old := w.health(tg, userIP).Registration
+		w.register(tg, userIP) // idempotent
+		if now := w.health(tg, userIP).Registration; now != old {
+			t.Errorf("registering twice made %s of %s", now, old)
+		}
+		w.deregister(tg, userIP)
+		w.register(tg, userIP)
+		h := w.health(tg, userIP)
+		if h.Registration == old || h.State != Initial {
+			t.Errorf("registered again: %+v; want another registration than %s, initial", h, old)
+		}
+		if n := len(w.node.last().TargetGroups[0].Targets); n != 2 {
+			t.Errorf("the node has %d targets; want the new one and the one that still drains", n)
+		}
+		w.probeRegistration(tg, old, node.Healthy)
+		if h := w.health(tg, userIP); h.State != Initial {
+			t.Errorf("a report on the old registration made the new one %s", h.State)
+		}
+		time.Sleep(301 * time.Second)
+		synctest.Wait()
+		if n := len(w.node.last().TargetGroups[0].Targets); n != 1 {
+			t.Errorf("after the delay the node has %d targets; want 1", n)
+		}
+		if w.health(tg, userIP).Registration != h.Registration {
+			t.Error("the new registration went away with the old one")
+		}
+	})
+}
+
+func TestPace_AWSDelaysRegistrationAndDeregistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{Pace: AWSPace})
+		tg := w.serving()
+		go w.Run(t.Context())
+		w.register(tg, userIP)
+		wantState(t, w.health(tg, userIP), Initial, "Elb.RegistrationInProgress", "Target registration is in progress")
+		time.Sleep(AWSPace.Registration)
+		synctest.Wait()
+		wantState(t, w.health(tg, userIP), Initial, "Elb.InitialHealthChecking", "Initial health checks in progress")
+		w.deregister(tg, userIP)
+		target := w.node.last().TargetGroups[0].Targets[0]
+		if !target.Draining || time.Until(target.DrainFrom) != AWSPace.Deregistration || time.Until(target.DrainUntil) != 300*time.Second {
+			t.Errorf("the node's target is %+v", target)
+		}
+	})
+}
+
+func TestHealth_EventsNameTheirCause(t *testing.T) {
+	w := newWorld(t, Config{})
+	tg := w.serving()
+	call := w.store.NextSeq()
+	ctx := timeline.WithCause(t.Context(), call)
+	if err := w.RegisterTargets(ctx, tg.ARN, []Target{{ID: userIP, Task: "task"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.probe(tg, userIP, node.Healthy)
+	events := w.store.told(timeline.TargetState)
+	if len(events) != 3 || events[0].Cause != call || events[1].Cause != events[0].Seq || events[2].Cause != events[0].Seq {
+		t.Fatalf("events are %+v; want registered ← %d, initial and healthy ← registered", events, call)
+	}
+	last := events[2]
+	if last.Subject != tg.ARN || last.Data["from"] != "initial" || last.Data["to"] != "healthy" || last.Data["task"] != "task" || last.Data["registration"] == "" {
+		t.Errorf("event is %+v", last)
+	}
+}
