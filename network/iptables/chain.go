@@ -1,0 +1,189 @@
+package iptables
+
+import (
+	"fmt"
+	"strings"
+
+	"drydock/network"
+)
+
+// compiler writes the chains of one rule set as iptables-restore input.
+type compiler struct {
+	prefix string
+	rs     network.RuleSet
+	sets   sets
+	b      strings.Builder
+}
+
+// chainNames are our chains, without prefix, in the order in which they can be deleted.
+var chainNames = []string{"FWD", "OUT", "INP", "EG", "IN"}
+
+// compile returns the iptables-restore input that replaces all our chains. testBridge,
+// if not empty, is the bridge of the self-test.
+func compile(prefix string, rs network.RuleSet, testBridge string) string {
+	c := &compiler{prefix: prefix, rs: rs, sets: wantedSets(prefix, rs)}
+	c.b.WriteString("*filter\n")
+	for _, name := range chainNames {
+		fmt.Fprintf(&c.b, ":%s-%s - [0:0]\n", prefix, name)
+	}
+	c.forward(testBridge)
+	c.output()
+	c.input()
+	c.egress()
+	c.ingress()
+	c.b.WriteString("COMMIT\n")
+	return c.b.String()
+}
+
+// add writes one rule; empty parts vanish.
+func (c *compiler) add(chain string, parts ...string) {
+	fmt.Fprintf(&c.b, "-A %s-%s", c.prefix, chain)
+	for _, p := range parts {
+		if p != "" {
+			c.b.WriteString(" " + p)
+		}
+	}
+	c.b.WriteByte('\n')
+}
+
+func (c *compiler) jump(chain string) string { return "-j " + c.prefix + "-" + chain }
+
+// in matches packets whose src or dst is in one of the fixed sets.
+func (c *compiler) in(set, direction string) string { return match(c.prefix+"-"+set, direction) }
+
+func (c *compiler) notIn(set, direction string) string {
+	return fmt.Sprintf("-m set ! --match-set %s-%s %s", c.prefix, set, direction)
+}
+
+func match(set, direction string) string {
+	return fmt.Sprintf("-m set --match-set %s %s", set, direction)
+}
+
+const (
+	established = "-m conntrack --ctstate ESTABLISHED,RELATED"
+	accept      = "-j ACCEPT"
+	drop        = "-j DROP"
+	giveBack    = "-j RETURN"
+)
+
+// forward is the way between containers, and between containers and the outside.
+func (c *compiler) forward(testBridge string) {
+	if testBridge != "" {
+		c.add("FWD", "-i", testBridge, "-p tcp --dport", fmt.Sprint(testForbidden), drop)
+		c.add("FWD", "-i", testBridge, accept)
+	}
+	c.add("FWD", c.in(quarantineSet, "src"), drop)
+	c.add("FWD", c.in(quarantineSet, "dst"), drop)
+	c.add("FWD", c.in(tasksSet, "src"), c.jump("EG"))
+	c.add("FWD", c.in(tasksSet, "dst"), c.jump("IN"))
+}
+
+// output is the way from the host to containers: the load balancer, and everybody else
+// on the host. A new connection from a balancer's address without the mark is faked.
+func (c *compiler) output() {
+	c.add("OUT", c.in(quarantineSet, "dst"), drop)
+	c.add("OUT", c.notIn(tasksSet, "dst"), giveBack)
+	c.add("OUT", c.in(balancersSet, "src"), "-m conntrack --ctstate NEW", c.unmarked(), drop)
+	c.add("OUT", c.in(balancersSet, "src"), c.jump("EG"))
+	c.add("OUT", c.jump("IN"))
+}
+
+func (c *compiler) unmarked() string {
+	return fmt.Sprintf("-m mark ! --mark %#x/%#x", c.rs.Mark, c.rs.MarkMask)
+}
+
+// input is the way from containers to the host, and from everywhere to the load
+// balancers' addresses. Metadata and DNS are always reachable (NET-040).
+func (c *compiler) input() {
+	c.add("INP", c.in(quarantineSet, "src"), drop)
+	c.add("INP", c.notIn(tasksSet, "src"), c.notIn(balancersSet, "dst"), giveBack)
+	c.add("INP", established, accept)
+	c.add("INP", c.in(tasksSet, "src"), "-m conntrack --ctorigdst", network.MetadataAddress.String(), accept)
+	c.add("INP", c.in(tasksSet, "src"), "-p udp --dport 53", accept)
+	c.add("INP", c.in(tasksSet, "src"), "-p tcp --dport 53", accept)
+	c.add("INP", c.in(tasksSet, "src"), c.jump("EG"))
+	c.add("INP", c.in(balancersSet, "dst"), c.jump("IN"))
+	c.add("INP", drop)
+}
+
+// egress returns what a member may send and drops the rest.
+func (c *compiler) egress() {
+	c.add("EG", established, giveBack)
+	c.add("EG", "-p udp --dport 53", giveBack)
+	c.add("EG", "-p tcp --dport 53", giveBack)
+	c.add("EG", "-d", network.MetadataAddress.String()+"/32", giveBack)
+	c.rules("EG", true, giveBack)
+	c.add("EG", drop)
+}
+
+// ingress accepts what may reach a member and drops the rest. It is stateful: a rule that
+// goes does not cut connections that it let in.
+func (c *compiler) ingress() {
+	c.add("IN", established, accept)
+	c.add("IN", "-m conntrack --ctstate INVALID", drop)
+	c.add("IN", c.in(openSet, "dst"), accept)
+	c.rules("IN", false, accept)
+	c.add("IN", drop)
+}
+
+// rules writes the security group rules of one direction.
+func (c *compiler) rules(chain string, egress bool, target string) {
+	own, other := "dst", "src"
+	if egress {
+		own, other = "src", "dst"
+	}
+	for _, g := range c.rs.Groups {
+		if len(g.Members) == 0 {
+			continue
+		}
+		for _, r := range g.Rules {
+			peer, ok := c.peer(r, other)
+			ports, known := portMatch(r)
+			if r.Egress != egress || !ok || !known {
+				continue
+			}
+			c.add(chain, peer, match(groupSet(c.prefix, g.ID), own), ports, "-m comment --comment", r.ID, target)
+		}
+	}
+}
+
+// peer matches a rule's peer; false if nothing can match it.
+func (c *compiler) peer(r network.Rule, direction string) (string, bool) {
+	if r.SourceGroup != "" {
+		name := groupSet(c.prefix, r.SourceGroup)
+		_, ok := c.sets[name]
+		return match(name, direction), ok
+	}
+	if r.CIDR == "0.0.0.0/0" {
+		return "", true
+	}
+	return map[string]string{"src": "-s ", "dst": "-d "}[direction] + r.CIDR, r.CIDR != ""
+}
+
+// portMatch matches a rule's protocol and ports; false if tasks can't speak it.
+func portMatch(r network.Rule) (string, bool) {
+	switch r.Protocol {
+	case network.AllProtocols:
+		return "", true
+	case "tcp", "udp":
+		if r.FromPort == 0 && r.ToPort == 65535 {
+			return "-p " + r.Protocol, true
+		}
+		return fmt.Sprintf("-p %s --dport %d:%d", r.Protocol, r.FromPort, r.ToPort), true
+	case "icmp":
+		return "-p icmp" + icmpType(r), true
+	case "icmpv6":
+		return "", false
+	}
+	return "-p " + r.Protocol, true
+}
+
+func icmpType(r network.Rule) string {
+	switch {
+	case r.FromPort < 0:
+		return ""
+	case r.ToPort < 0:
+		return fmt.Sprintf(" --icmp-type %d", r.FromPort)
+	}
+	return fmt.Sprintf(" --icmp-type %d/%d", r.FromPort, r.ToPort)
+}

@@ -1,0 +1,251 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"drydock/network"
+)
+
+// Enforcer makes rule sets true with ipset and iptables.
+type Enforcer struct {
+	prefix string
+	bridge string
+
+	mu      sync.Mutex
+	rs      network.RuleSet // last applied
+	applied bool            // rs is true in the kernel as far as we know
+	pending bool            // only the bridge was missing
+	tested  bool            // the self-test passed
+	report  network.Report  // of the last Apply
+}
+
+var _ network.Enforcer = (*Enforcer)(nil)
+
+// New returns an Enforcer for the names in a RuleSet: the prefix of all chains and sets,
+// and the bridge of the VPC. It changes nothing yet.
+func New(prefix, bridge string) *Enforcer { return &Enforcer{prefix: prefix, bridge: bridge} }
+
+// Apply makes a rule set true: members first, then all chains at once, then the hooks,
+// then what is not needed any more goes. The first time a self-test follows. Its errors
+// read as the reason why security groups are not enforced, and name the remedy.
+func (e *Enforcer) Apply(ctx context.Context, rs network.RuleSet) (network.Report, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stillPending(rs) {
+		return e.report, nil
+	}
+	e.applied = false
+	if os.Geteuid() != 0 {
+		return network.Report{}, errors.New("the daemon does not run as root: start it with sudo")
+	}
+	report, aliasErr := e.placeAliases(ctx, rs)
+	for _, program := range []string{"iptables", "iptables-restore", "ipset", "ip"} {
+		if err := need(program); err != nil {
+			return report, err
+		}
+	}
+	if aliasErr != nil {
+		return report, fmt.Errorf("put the load balancers' addresses on %s: %w", e.bridge, aliasErr)
+	}
+	notes, err := e.apply(ctx, rs)
+	report.Notes = notes
+	if err != nil {
+		return report, err
+	}
+	e.rs, e.applied, e.pending, e.report = rs, true, report.Pending, report
+	return report, nil
+}
+
+// stillPending reports whether there is nothing new: same rule set, and no bridge yet.
+func (e *Enforcer) stillPending(rs network.RuleSet) bool {
+	if !e.applied || !e.pending || e.rs.Version != rs.Version {
+		return false
+	}
+	_, ok := readAliases(e.bridge)
+	return !ok
+}
+
+func (e *Enforcer) placeAliases(ctx context.Context, rs network.RuleSet) (network.Report, error) {
+	placed, pending, err := placeAliases(ctx, e.bridge, rs.Balancers)
+	return network.Report{Aliases: placed, Pending: pending}, err
+}
+
+// apply does the part that iptables and ipset have in it.
+func (e *Enforcer) apply(ctx context.Context, rs network.RuleSet) (notes []string, err error) {
+	want := wantedSets(e.prefix, rs)
+	have, err := readSets(ctx, e.prefix)
+	if err != nil {
+		return nil, err
+	}
+	if err := restoreSets(ctx, additions(have, want)); err != nil {
+		return nil, err
+	}
+	if !e.tested {
+		if err := e.selfTest(ctx, rs); err != nil {
+			return nil, err
+		}
+		e.tested = true
+	}
+	if err := e.restoreChains(ctx, compile(e.prefix, rs, "")); err != nil {
+		return nil, err
+	}
+	if err := restoreSets(ctx, removals(have, want)); err != nil {
+		return nil, err
+	}
+	notes = append(notes, mirrorIPv6(ctx, e.prefix, e.bridge)...)
+	return append(notes, forgetFlows(ctx, released(have, want, e.prefix))...), nil
+}
+
+// restoreChains replaces our chains in one transaction and makes sure of the hooks.
+func (e *Enforcer) restoreChains(ctx context.Context, script string) error {
+	if _, err := run(ctx, script, "iptables-restore", "--noflush", "-w"); err != nil {
+		return err
+	}
+	return insertHooks(ctx, "iptables", e.hooks(ctx))
+}
+
+// released returns the addresses that are new in the quarantine.
+func released(have, want sets, prefix string) []netip.Addr {
+	name := prefix + "-" + quarantineSet
+	var out []netip.Addr
+	for a := range want[name] {
+		if !have[name][a] {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Check returns an error if sets, chains, hooks or aliases are not as the last Apply
+// left them, or if bridged traffic does not pass iptables any more.
+func (e *Enforcer) Check(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.applied {
+		return errors.New("no rule set is applied")
+	}
+	if bypassed() {
+		e.tested = false
+		return errBypassed
+	}
+	return errors.Join(e.checkSets(ctx), e.checkChains(ctx), e.checkAliases())
+}
+
+func (e *Enforcer) checkSets(ctx context.Context) error {
+	have, err := readSets(ctx, e.prefix)
+	if err != nil {
+		return err
+	}
+	want := wantedSets(e.prefix, e.rs)
+	if additions(have, want)+removals(have, want) != "" {
+		return errors.New("the sets were changed")
+	}
+	return nil
+}
+
+func (e *Enforcer) checkChains(ctx context.Context) error {
+	t, err := readTable(ctx, "iptables", e.prefix)
+	if err != nil {
+		return err
+	}
+	if !maps.Equal(t.chains, chainSizes(compile(e.prefix, e.rs, ""))) {
+		return errors.New("the chains were changed")
+	}
+	for _, h := range e.hooks(ctx) {
+		if !slices.Contains(t.hooks, h) {
+			return fmt.Errorf("the hook in %s is gone", h.from)
+		}
+	}
+	return nil
+}
+
+func (e *Enforcer) checkAliases() error {
+	have, ok := readAliases(e.bridge)
+	if ok == e.pending && len(e.rs.Balancers) > 0 {
+		return fmt.Errorf("bridge %s came or went", e.bridge)
+	}
+	if ok && len(have) != len(e.rs.Balancers) {
+		return fmt.Errorf("the addresses on %s were changed", e.bridge)
+	}
+	return nil
+}
+
+// Remove takes away hooks, chains, sets and aliases. What is not there, or can't be there
+// because its program is missing, is not an error.
+func (e *Enforcer) Remove(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.applied, e.tested = false, false
+	var errs []error
+	for _, iptables := range []string{"iptables", "ip6tables"} {
+		if installed(iptables) {
+			errs = append(errs, removeTable(ctx, iptables, e.prefix))
+		}
+	}
+	if installed("ipset") {
+		errs = append(errs, e.removeSets(ctx))
+	}
+	if installed("ip") {
+		removeTestLinks(ctx, e.prefix)
+		_, _, err := placeAliases(ctx, e.bridge, nil)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove the firewall rules of %s: %w", e.prefix, err)
+	}
+	return nil
+}
+
+func (e *Enforcer) removeSets(ctx context.Context) error {
+	have, err := readSets(ctx, e.prefix)
+	if err != nil {
+		return err
+	}
+	return restoreSets(ctx, removals(have, nil))
+}
+
+// mirrorIPv6 drops all IPv6 from and to the bridge: tasks have none, and a link-local
+// address must not be a way around the rules. It returns notes about what it couldn't do.
+func mirrorIPv6(ctx context.Context, prefix, bridge string) []string {
+	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
+		return nil
+	}
+	if !installed("ip6tables") || !installed("ip6tables-restore") {
+		return []string{"ip6tables is not installed, IPv6 on the bridge is not dropped: apt install iptables"}
+	}
+	chain := prefix + "-V6"
+	script := fmt.Sprintf("*filter\n:%s - [0:0]\n-A %[1]s -i %[2]s -j DROP\n-A %[1]s -o %[2]s -j DROP\nCOMMIT\n", chain, bridge)
+	if _, err := run(ctx, script, "ip6tables-restore", "--noflush", "-w"); err != nil {
+		return []string{"IPv6 on the bridge is not dropped: " + err.Error()}
+	}
+	if err := insertHooks(ctx, "ip6tables", []hook{{"FORWARD", chain}, {"OUTPUT", chain}, {"INPUT", chain}}); err != nil {
+		return []string{"IPv6 on the bridge is not dropped: " + err.Error()}
+	}
+	return nil
+}
+
+// forgetFlows deletes the connections of released addresses, so that who gets an address
+// next does not inherit them.
+func forgetFlows(ctx context.Context, released []netip.Addr) []string {
+	if !installed("conntrack") {
+		return []string{"conntrack is not installed, connections of stopped tasks are remembered until they time out: apt install conntrack"}
+	}
+	var notes []string
+	for _, a := range released {
+		for _, side := range []string{"--src", "--dst"} {
+			_, err := run(ctx, "", "conntrack", "-D", "-f", "ipv4", side, a.String())
+			if err != nil && !strings.Contains(err.Error(), "0 flow entries") {
+				notes = []string{"connections of stopped tasks could not be forgotten: " + err.Error()}
+			}
+		}
+	}
+	return notes
+}
