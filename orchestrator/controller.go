@@ -1,0 +1,230 @@
+package orchestrator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"drydock/alb"
+	"drydock/network"
+	"drydock/taskdefs"
+	"drydock/timeline"
+)
+
+// Store makes the scheduler's rows and events durable.
+type Store interface {
+	// NextSeq returns the number for the next event; it never returns the same number twice.
+	NextSeq() int64
+	// Load calls each for every row of a kind.
+	Load(ctx context.Context, kind string, each func(key string, doc []byte) error) error
+	// Commit makes rows and events durable in one transaction. Keys of rows are "kind/key";
+	// a nil document deletes the row; any other is stored as JSON.
+	Commit(ctx context.Context, rows map[string]any, events []timeline.Event) error
+}
+
+// Balancer is what the scheduler asks of the load balancer.
+type Balancer interface {
+	// Targets returns every registered target; one that is absent is gone.
+	Targets() map[alb.TargetKey]alb.TargetHealth
+	RegisterTargets(ctx context.Context, group string, targets []alb.Target) error
+	DeregisterTargets(ctx context.Context, group string, targets []alb.Target) error
+	DescribeTargetGroups(ctx context.Context, loadBalancer string, arns, names []string) ([]alb.TargetGroup, error)
+	// Changes pokes its channel, of size 1, whenever Targets may have changed.
+	Changes(ctx context.Context) <-chan struct{}
+}
+
+// Network is what the scheduler asks of the network.
+type Network interface {
+	ResolveSubnets(ctx context.Context, ids []string) ([]network.Subnet, error)
+	ResolveSecurityGroups(ctx context.Context, ids []string) ([]network.SecurityGroup, error)
+	DefaultVPC() network.VPC
+	// CreateInterface is idempotent per owner.
+	CreateInterface(ctx context.Context, in network.CreateInterfaceInput) (network.Interface, error)
+	DeleteInterface(ctx context.Context, id string, now time.Time) error
+	// Applied returns when the security groups of every interface made so far are in force.
+	Applied(ctx context.Context) error
+}
+
+// Definitions looks task definitions up by ARN, family:revision, or family.
+type Definitions interface {
+	Lookup(ref string) (taskdefs.Registered, error)
+}
+
+// Config is a controller's configuration. Sweep is the longest time between two looks at
+// the engine; zero is 5 s.
+type Config struct {
+	Region  string
+	Account string
+	Pace    Pace
+	Sweep   time.Duration
+	Logger  *slog.Logger
+	// Hosts returns names that tasks can look up: the load balancers' DNS names.
+	Hosts func() map[string]string
+	// BeforeRemove, if set, is called before a task's containers are removed: the last
+	// chance to keep their logs.
+	BeforeRemove func(ctx context.Context, task Task)
+}
+
+// Controller is the scheduler. Its exported operations are ECS's; Run is the loop.
+type Controller struct {
+	config      Config
+	store       Store
+	engine      Engine
+	balancer    Balancer
+	network     Network
+	definitions Definitions
+
+	mu       sync.Mutex // held over read, commit and publish of a change
+	clusters map[string]*Cluster
+	services map[string]*Service
+	tasks    map[string]*Task
+	tokens   map[string]tokenUse // RunTask's client tokens
+	engineOK string              // "" if the engine answers, else why not
+	tickAt   map[string]time.Time
+
+	poke    chan struct{}
+	runners runners
+	watch   observer
+}
+
+// New returns a controller with the rows of the store. Nothing happens before Run.
+func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net Network, definitions Definitions, config Config) (*Controller, error) {
+	if config.Sweep == 0 {
+		config.Sweep = 5 * time.Second
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Controller{
+		config: config, store: store, engine: engine, balancer: balancer, network: net, definitions: definitions,
+		clusters: map[string]*Cluster{}, services: map[string]*Service{}, tasks: map[string]*Task{},
+		tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
+	}
+	c.runners.init()
+	c.watch.dirty.Store(true)
+	if err := c.load(ctx); err != nil {
+		return nil, fmt.Errorf("load the scheduler's state: %w", err)
+	}
+	return c, nil
+}
+
+// The kinds of rows.
+const (
+	clusterRow = "cluster/"
+	serviceRow = "service/"
+	taskRow    = "task/"
+)
+
+func (c *Controller) load(ctx context.Context) error {
+	if err := loadRows(ctx, c.store, "cluster", c.clusters); err != nil {
+		return err
+	}
+	if err := loadRows(ctx, c.store, "service", c.services); err != nil {
+		return err
+	}
+	return loadRows(ctx, c.store, "task", c.tasks)
+}
+
+func loadRows[T any](ctx context.Context, store Store, kind string, into map[string]*T) error {
+	return store.Load(ctx, kind, func(key string, doc []byte) error {
+		row := new(T)
+		into[key] = row
+		return json.Unmarshal(doc, row)
+	})
+}
+
+// Poke asks the loop for a pass. It never blocks.
+func (c *Controller) Poke() {
+	select {
+	case c.poke <- struct{}{}:
+	default:
+	}
+}
+
+// change is one transaction of an API operation: rows are published when they are durable.
+type change struct {
+	c      *Controller
+	now    time.Time
+	cause  int64
+	rows   map[string]any
+	events []timeline.Event
+	commit []func()
+}
+
+// update runs f on the current rows and commits what it changed. f must not change rows in
+// place: it puts new ones.
+func (c *Controller) update(ctx context.Context, f func(*change) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := &change{c: c, now: time.Now(), cause: timeline.CauseFrom(ctx), rows: map[string]any{}}
+	if err := f(x); err != nil {
+		return err
+	}
+	if err := c.store.Commit(ctx, x.rows, x.events); err != nil {
+		return err
+	}
+	for _, publish := range x.commit {
+		publish()
+	}
+	c.Poke()
+	return nil
+}
+
+func (x *change) putCluster(row *Cluster) {
+	x.rows[clusterRow+row.Name] = row
+	x.commit = append(x.commit, func() { x.c.clusters[row.Name] = row })
+}
+
+func (x *change) putService(row *Service) {
+	x.rows[serviceRow+row.ARN] = row
+	x.commit = append(x.commit, func() { x.c.services[row.ARN] = row })
+}
+
+func (x *change) putTask(row *Task) {
+	x.rows[taskRow+row.ARN] = row
+	x.commit = append(x.commit, func() { x.c.tasks[row.ARN] = row })
+}
+
+func (x *change) event(kind timeline.Kind, subject, message string, data map[string]string) int64 {
+	e := timeline.Event{Seq: x.c.store.NextSeq(), Time: x.now, Kind: kind, Subject: subject, Cause: x.cause, Message: message, Data: data}
+	x.events = append(x.events, e)
+	return e.Seq
+}
+
+// Snapshot is a consistent view of everything the scheduler knows. Rows are never changed
+// after they are published: do not change them.
+type Snapshot struct {
+	Clusters map[string]*Cluster // by name
+	Services map[string]*Service // by ARN
+	Tasks    map[string]*Task    // by ARN
+	Engine   string              // empty if the engine answers, else why it does not
+}
+
+// Snapshot returns the current rows.
+func (c *Controller) Snapshot() Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Snapshot{maps.Clone(c.clusters), maps.Clone(c.services), maps.Clone(c.tasks), c.engineOK}
+}
+
+// definition returns a task definition by ARN, nil if it is unknown.
+func (c *Controller) definition(arn string) *taskdefs.TaskDefinition {
+	r, err := c.definitions.Lookup(arn)
+	if err != nil {
+		return nil
+	}
+	return &r.Document.Definition
+}
+
+// randomHex returns so many random hex digits.
+func randomHex(digits int) string {
+	b := make([]byte, (digits+1)/2)
+	rand.Read(b)
+	return hex.EncodeToString(b)[:digits]
+}

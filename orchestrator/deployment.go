@@ -1,0 +1,50 @@
+package orchestrator
+
+import "time"
+
+// Deployment statuses and rollout states.
+const (
+	DeploymentPrimary = "PRIMARY"
+	DeploymentActive  = "ACTIVE"
+
+	RolloutInProgress = "IN_PROGRESS"
+	RolloutCompleted  = "COMPLETED"
+	RolloutFailed     = "FAILED"
+)
+
+// Deployment is one revision of a service on its way in (PRIMARY) or out (ACTIVE). The API
+// makes it; the loop writes its progress.
+type Deployment struct {
+	ID            string    `json:"id"` // ecs-svc/<19 digits>
+	Status        string    `json:"status"`
+	Revision      Revision  `json:"revision"`
+	RolloutState  string    `json:"rolloutState"`
+	RolloutReason string    `json:"rolloutReason"`
+	CreatedAt     time.Time `json:"createdAt"`
+	UpdatedAt     time.Time `json:"updatedAt"`
+
+	DesiredCount int `json:"desiredCount"` // as shown; 0 for ACTIVE ones (trace T5)
+	PendingCount int `json:"pendingCount"`
+	RunningCount int `json:"runningCount"`
+	HealthyCount int `json:"healthyCount"`
+	FailedTasks  int `json:"failedTasks"` // in a row; 0 again when a task becomes healthy (ECS-031)
+
+	// Keep is how many tasks an ACTIVE deployment still keeps: the scheduler lowers it as
+	// it stops them; tasks that are lost meanwhile are replaced by their own revision (ECS-032).
+	// -1 until the loop has counted them.
+	Keep int `json:"keep"`
+	// Proven is set once a task was healthy: then the circuit breaker leaves it alone (ECS-033).
+	Proven bool `json:"proven,omitempty"`
+	// NextStart is the deadline before which no task is started, after failed starts.
+	NextStart    time.Time `json:"nextStart,omitzero"`
+	FailedStarts int       `json:"failedStarts,omitempty"` // in a row, before RUNNING
+	Crashes      int       `json:"crashes,omitempty"`      // in a row, soon after RUNNING
+	// StuckSaid is when the service was last told that its configuration allows no step.
+	StuckSaid time.Time `json:"stuckSaid,omitzero"`
+	Cause     int64     `json:"cause,omitempty"` // the event that made it, then its latest one
+}
+
+// rollout sets the rollout state and its reason.
+func (d *Deployment) rollout(now time.Time, state, reason string) {
+	d.RolloutState, d.RolloutReason, d.UpdatedAt = state, reason, now
+}

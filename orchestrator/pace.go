@@ -1,0 +1,52 @@
+package orchestrator
+
+import "time"
+
+// Pace holds AWS's own internal lags. None of them is documented by AWS except where a
+// fact says so; the values of [PaceAWS] are observed (the traces in FACTS.md). The order
+// of steps is the same in every pace.
+type Pace struct {
+	Tick             time.Duration // the scheduler's period: decisions of a service are this far apart (ECS-001)
+	Attach           time.Duration // from PROVISIONING to the interface being attached
+	Detach           time.Duration // from DEPROVISIONING to STOPPED (ECS-002)
+	Deregister       time.Duration // from the decision to stop a task to its deregistration (ECS-003)
+	NoticeStop       time.Duration // from StopTask to the deregistration (ECS-004)
+	NoticeExit       time.Duration // from a container's exit to the deregistration (ECS-005)
+	UncheckedHealthy time.Duration // from RUNNING to counting as healthy, without any health check (ECS-006)
+	StartBackoff     time.Duration // first delay after tasks repeatedly failed to start (ECS-007)
+	StartBackoffMax  time.Duration
+}
+
+// PaceFast is the default pace: every lag of AWS's own is at most 250 ms.
+var PaceFast = Pace{
+	NoticeStop:       250 * time.Millisecond,
+	NoticeExit:       50 * time.Millisecond,
+	UncheckedHealthy: 250 * time.Millisecond,
+	StartBackoff:     time.Second,
+	StartBackoffMax:  time.Minute,
+}
+
+// PaceAWS imitates AWS's own lags.
+var PaceAWS = Pace{
+	Tick:             10 * time.Second,
+	Attach:           10 * time.Second,
+	Detach:           30 * time.Second,
+	Deregister:       10 * time.Second,
+	NoticeStop:       5 * time.Second,
+	NoticeExit:       30 * time.Second,
+	UncheckedHealthy: 40 * time.Second,
+	StartBackoff:     10 * time.Second,
+	StartBackoffMax:  15 * time.Minute,
+}
+
+// Documented values that are not lags.
+const (
+	// StoppedKept is how long a stopped task can be described (ECS-010).
+	StoppedKept = time.Hour
+	// DefaultStopTimeout is a container's stopTimeout if it sets none (ECS-011).
+	DefaultStopTimeout = 30 * time.Second
+	// maxServiceEvents is how many events DescribeServices shows (ECS-012).
+	maxServiceEvents = 100
+	// sameEventQuiet is how long the same complaint is not repeated (ECS-013).
+	sameEventQuiet = 6 * time.Hour
+)

@@ -1,0 +1,217 @@
+package orchestrator
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"drydock/alb"
+	"drydock/taskdefs"
+	"drydock/timeline"
+)
+
+// Input is all that a plan depends on.
+type Input struct {
+	Now      time.Time
+	Pace     Pace
+	Services map[string]*Service                // by ARN; never changed by the planner
+	Tasks    map[string]*Task                   // by ARN; never changed by the planner
+	EngineUp bool                               // false: Engine is unknown, not empty
+	Engine   map[string]TaskObservation         // by task ARN
+	Targets  map[alb.TargetKey]alb.TargetHealth // what is registered; absent is gone
+	Results  []Result                           // what runners reported since the last plan
+	TickAt   map[string]time.Time               // by service ARN: its next decision
+
+	Definition func(arn string) *taskdefs.TaskDefinition // nil if it is unknown
+	Seq        func() int64                              // the next event's number
+	ID         func(digits int) string                   // a new id of so many hex digits
+}
+
+// Result is what a runner's action came to.
+type Result struct {
+	Task      string // ARN
+	Action    ActionKind
+	Err       error
+	Interface *TaskInterface // of Attach
+}
+
+// ActionKind names one idempotent step outside the planner.
+type ActionKind string
+
+// The actions, in the order of a task's life.
+const (
+	Attach     ActionKind = "attach" // give the task its network interface
+	Run        ActionKind = "run"    // bring its containers up
+	Register   ActionKind = "register"
+	Deregister ActionKind = "deregister"
+	Stop       ActionKind = "stop"   // signal, wait, kill
+	Remove     ActionKind = "remove" // remove its containers
+	Detach     ActionKind = "detach" // release its network interface
+)
+
+// Action is one step to take for a task. It carries identity only: the runner reads the row.
+type Action struct {
+	Kind  ActionKind
+	Task  string // ARN
+	Cause int64
+}
+
+// Plan is what one pass decided. Rows are copies: the input is unchanged.
+type Plan struct {
+	Services map[string]*Service // changed rows
+	Tasks    map[string]*Task    // changed and new rows
+	Gone     []string            // ARNs of rows to delete
+	Events   []timeline.Event
+	Actions  []Action
+	TickAt   map[string]time.Time
+	Wake     time.Time // when to plan again though nothing happens; zero: never
+}
+
+// planner builds one plan.
+type planner struct {
+	in    Input
+	plan  Plan
+	tasks []*Task             // all, oldest first; current versions
+	of    map[string][]int    // service ARN → indices into tasks
+	regs  map[regKey]regCount // registrations that became true in this pass
+}
+
+type regKey struct{ service, group string }
+
+type regCount struct {
+	in, out int
+	old     string // deployment of the tasks that went out
+	cause   int64
+}
+
+// Reconcile compares what is desired with what is observed and plans the next steps. It is
+// pure: the same input gives the same plan.
+func Reconcile(in Input) Plan {
+	p := newPlanner(in)
+	for _, r := range in.Results {
+		p.result(r)
+	}
+	for i := range p.tasks {
+		p.observe(i)
+	}
+	p.sayRegistrations()
+	for _, arn := range sortedKeys(in.Services) {
+		p.service(arn)
+	}
+	for i := range p.tasks {
+		p.act(i)
+	}
+	p.orphans()
+	return p.plan
+}
+
+// orphans removes containers with our labels whose task is unknown or STOPPED.
+func (p *planner) orphans() {
+	for arn := range p.in.Engine {
+		t := p.in.Tasks[arn]
+		if t == nil || t.Status == Stopped {
+			p.plan.Actions = append(p.plan.Actions, Action{Kind: Remove, Task: arn})
+		}
+	}
+}
+
+func newPlanner(in Input) *planner {
+	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}}
+	p.plan.Services, p.plan.Tasks = map[string]*Service{}, map[string]*Task{}
+	p.plan.TickAt = map[string]time.Time{}
+	p.tasks = make([]*Task, 0, len(in.Tasks))
+	for _, t := range in.Tasks {
+		p.tasks = append(p.tasks, t)
+	}
+	slices.SortFunc(p.tasks, func(a, b *Task) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	for i, t := range p.tasks {
+		if t.Service != "" {
+			p.of[t.Service] = append(p.of[t.Service], i)
+		}
+	}
+	return p
+}
+
+// edit returns the task at i for changing: a copy, made once.
+func (p *planner) edit(i int) *Task {
+	t := p.tasks[i]
+	if p.plan.Tasks[t.ARN] != t {
+		t = t.clone()
+		p.tasks[i] = t
+		p.plan.Tasks[t.ARN] = t
+	}
+	return t
+}
+
+// editService returns the service for changing: a copy, made once.
+func (p *planner) editService(arn string) *Service {
+	s, ok := p.plan.Services[arn]
+	if !ok {
+		s = p.in.Services[arn].clone()
+		p.plan.Services[arn] = s
+	}
+	return s
+}
+
+// serviceNow returns the service as planned so far, for reading.
+func (p *planner) serviceNow(arn string) *Service {
+	if s, ok := p.plan.Services[arn]; ok {
+		return s
+	}
+	return p.in.Services[arn]
+}
+
+// index returns the position of a task, -1 if there is none.
+func (p *planner) index(arn string) int {
+	return slices.IndexFunc(p.tasks, func(t *Task) bool { return t.ARN == arn })
+}
+
+// wake asks for another pass at t at the latest.
+func (p *planner) wake(t time.Time) {
+	if p.plan.Wake.IsZero() || t.Before(p.plan.Wake) {
+		p.plan.Wake = t
+	}
+}
+
+// due reports whether a deadline has passed, and asks for a pass when it will have.
+func (p *planner) due(t time.Time) bool {
+	if t.After(p.in.Now) {
+		p.wake(t)
+		return false
+	}
+	return true
+}
+
+// event records what happened and returns its number.
+func (p *planner) event(kind timeline.Kind, subject string, cause int64, message string, data map[string]string) int64 {
+	e := timeline.Event{Seq: p.in.Seq(), Time: p.in.Now, Kind: kind, Subject: subject, Cause: cause, Message: message, Data: data}
+	p.plan.Events = append(p.plan.Events, e)
+	return e.Seq
+}
+
+// say adds a service event in AWS's wording and puts it on the timeline.
+func (p *planner) say(s *Service, cause int64, message string) {
+	e := Event{ID: uuid(p.in.ID), CreatedAt: p.in.Now, Message: message}
+	s.Events = slices.Insert(s.Events, 0, e)
+	if len(s.Events) > maxServiceEvents {
+		s.Events = s.Events[:maxServiceEvents]
+	}
+	p.event(timeline.ServiceEvent, s.ARN, cause, message, map[string]string{"service": s.Name, "cluster": s.Cluster})
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// uuid formats 32 hex digits as a UUID.
+func uuid(id func(int) string) string {
+	s := id(32)
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}

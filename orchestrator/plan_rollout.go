@@ -1,0 +1,183 @@
+package orchestrator
+
+import (
+	"fmt"
+	"time"
+
+	"drydock/timeline"
+)
+
+// becameHealthy notes that a task of a deployment was healthy: failures are no longer in a row.
+func (p *planner) becameHealthy(t *Task) {
+	d := p.deploymentOf(t)
+	if d == nil || d.Proven && d.FailedTasks == 0 {
+		return
+	}
+	d = p.editDeployment(t)
+	d.Proven, d.FailedTasks = true, 0
+}
+
+// startedWell notes that a task reached RUNNING: the start throttle ends (ECS-007).
+func (p *planner) startedWell(t *Task) {
+	if d := p.deploymentOf(t); d != nil && d.FailedStarts > 0 {
+		d = p.editDeployment(t)
+		d.FailedStarts = 0
+	}
+}
+
+// countFailure counts a task that failed before RUNNING or was stopped by a health check (ECS-031).
+func (p *planner) countFailure(t *Task) {
+	if p.deploymentOf(t) != nil {
+		p.editDeployment(t).FailedTasks++
+	}
+}
+
+// countFailedStart slows starts down after failures in a row before RUNNING (ECS-007).
+func (p *planner) countFailedStart(t *Task, reason string) {
+	if p.deploymentOf(t) == nil {
+		return
+	}
+	d := p.editDeployment(t)
+	d.FailedStarts++
+	d.NextStart = p.in.Now.Add(backoff(p.in.Pace.StartBackoff, p.in.Pace.StartBackoffMax, d.FailedStarts))
+	s := p.editService(t.Service)
+	if d.FailedStarts == 1 {
+		p.say(s, t.Cause, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s.", s.Name, reason))
+	}
+	if d.FailedStarts == 3 {
+		p.say(s, t.Cause, fmt.Sprintf("(service %s) is unable to consistently start tasks successfully.", s.Name))
+	}
+}
+
+// soon is how short a task's run must be to slow its replacement down a little: a container
+// that exits at once would keep the machine busy with starts.
+const soon = 10 * time.Second
+
+func (p *planner) countCrash(t *Task) {
+	if p.deploymentOf(t) == nil {
+		return
+	}
+	d := p.editDeployment(t)
+	d.Cause = t.Cause
+	if p.in.Now.Sub(t.StartedAt) > soon {
+		d.Crashes = 0
+		return
+	}
+	d.Crashes++
+	if d.Crashes > 1 {
+		d.NextStart = p.in.Now.Add(backoff(250*time.Millisecond, soon, d.Crashes-1))
+	}
+}
+
+func (p *planner) deploymentOf(t *Task) *Deployment {
+	s := p.serviceNow(t.Service)
+	if s == nil {
+		return nil
+	}
+	return s.Deployment(t.Deployment)
+}
+
+func (p *planner) editDeployment(t *Task) *Deployment {
+	return p.editService(t.Service).Deployment(t.Deployment)
+}
+
+// breakerThreshold returns how many failures in a row trip the circuit breaker (ECS-033).
+func breakerThreshold(desired int) int { return min(max((desired+1)/2, 3), 200) }
+
+// trip fails a deployment whose tasks keep failing, where the circuit breaker is on.
+func (p *planner) trip(arn string) {
+	s := p.serviceNow(arn)
+	d := s.Primary()
+	if !s.Config.BreakerEnable || d.RolloutState != RolloutInProgress || d.Proven || d.FailedTasks < breakerThreshold(s.DesiredCount) {
+		return
+	}
+	s = p.editService(arn)
+	d = s.Primary()
+	d.rollout(p.in.Now, RolloutFailed, "ECS deployment circuit breaker: tasks failed to start.")
+	d.Cause = p.sayRollout(s, d, d.Cause)
+	p.say(s, d.Cause, fmt.Sprintf("(service %s) (deployment %s) deployment failed: tasks failed to start.", s.Name, d.ID))
+	if s.Config.BreakerRollback && s.LastCompleted != nil {
+		p.rollBack(s)
+	}
+}
+
+// rollBack starts a deployment of the last revision that was completed.
+func (p *planner) rollBack(s *Service) {
+	failed := s.Primary()
+	id, cause := deploymentID(p.in.ID), failed.Cause
+	p.say(s, cause, fmt.Sprintf("(service %s) rolling back to deployment %s.", s.Name, id))
+	s.TaskDefinition, s.Network, s.LoadBalancers = s.LastCompleted.TaskDefinition, s.LastCompleted.Network, s.LastCompleted.LoadBalancers
+	s.PlatformVersion, s.LaunchType = s.LastCompleted.PlatformVersion, s.LastCompleted.LaunchType
+	startDeployment(s, id, p.in.Now, fmt.Sprintf("ECS deployment circuit breaker: rolling back to deploymentId %s.", id))
+	d := s.Primary()
+	d.Cause = p.sayRollout(s, d, cause)
+	p.count(s.ARN)
+}
+
+// complete marks the primary deployment completed once it has all its tasks, all healthy,
+// and the older ones have none left (ECS-066).
+func (p *planner) complete(arn string) {
+	s := p.serviceNow(arn)
+	if s.Status != ServiceActive {
+		return
+	}
+	p.dropOld(arn)
+	s = p.serviceNow(arn)
+	d := s.Primary()
+	if len(s.Deployments) > 1 || d.RunningCount != s.DesiredCount || d.HealthyCount != s.DesiredCount || d.PendingCount > 0 {
+		return
+	}
+	// What was stopped belongs to it: its end is part of the deployment.
+	for _, i := range p.of[arn] {
+		if t := p.tasks[i]; !t.live() && t.Status != Stopped && t.Drain {
+			return
+		}
+	}
+	if d.RolloutState == RolloutInProgress {
+		s = p.editService(arn)
+		d = s.Primary()
+		d.rollout(p.in.Now, RolloutCompleted, fmt.Sprintf("ECS deployment %s completed.", d.ID))
+		d.Cause = p.sayRollout(s, d, d.Cause)
+		revision := d.Revision
+		s.LastCompleted = &revision
+		p.say(s, d.Cause, fmt.Sprintf("(service %s) (deployment %s) deployment completed.", s.Name, d.ID))
+	}
+	if !s.Steady {
+		s = p.editService(arn)
+		s.Steady = true
+		p.say(s, s.Primary().Cause, fmt.Sprintf("(service %s) has reached a steady state.", s.Name))
+	}
+}
+
+// dropOld removes older deployments that have no task left.
+func (p *planner) dropOld(arn string) {
+	for n := len(p.serviceNow(arn).Deployments) - 1; n > 0; n-- {
+		id := p.serviceNow(arn).Deployments[n].ID
+		if p.left(arn, id) {
+			continue
+		}
+		s := p.editService(arn)
+		s.Deployments = append(s.Deployments[:n], s.Deployments[n+1:]...)
+	}
+}
+
+// left reports whether a deployment has tasks that are not STOPPED.
+func (p *planner) left(arn, deployment string) bool {
+	for _, i := range p.of[arn] {
+		if t := p.tasks[i]; t.Deployment == deployment && t.Status != Stopped {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *planner) sayRollout(s *Service, d *Deployment, cause int64) int64 {
+	return p.event(timeline.Deployment, s.ARN, cause, fmt.Sprintf("deployment %s of service %s: %s", d.ID, s.Name, d.RolloutReason), deploymentData(s, d))
+}
+
+func deploymentData(s *Service, d *Deployment) map[string]string {
+	return map[string]string{
+		"service": s.Name, "cluster": s.Cluster, "deployment": d.ID,
+		"taskDefinition": d.Revision.TaskDefinition, "rolloutState": d.RolloutState,
+	}
+}

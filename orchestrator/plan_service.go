@@ -1,0 +1,517 @@
+package orchestrator
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"drydock/timeline"
+)
+
+// decision is what the scheduler decides for one service in one pass.
+type decision struct {
+	start    map[string]int // deployment id → tasks to start
+	replaced int            // how many of them replace unhealthy tasks
+	stop     []stopDecision
+	min, max int
+	healthy  int
+	stuck    bool
+}
+
+type stopDecision struct {
+	task    int // index
+	verdict *verdict
+}
+
+// service plans the next steps of one service.
+func (p *planner) service(arn string) {
+	p.count(arn)
+	s := p.serviceNow(arn)
+	if s.Status == ServiceInactive {
+		p.forget(s)
+		return
+	}
+	if !p.ticks(arn) {
+		return
+	}
+	if s.Status == ServiceDraining && p.gone(arn) {
+		p.inactive(arn)
+		return
+	}
+	if len(s.Deployments) == 0 {
+		return
+	}
+	p.trip(arn)
+	d := p.decide(arn)
+	p.carryOut(arn, d)
+	p.count(arn)
+	p.complete(arn)
+}
+
+// ticks reports whether the scheduler's period allows a decision now (ECS-001).
+func (p *planner) ticks(arn string) bool {
+	if p.in.Pace.Tick == 0 {
+		return true
+	}
+	next := p.in.TickAt[arn]
+	if !p.due(next) {
+		return false
+	}
+	next = p.in.Now.Add(p.in.Pace.Tick)
+	p.plan.TickAt[arn] = next
+	p.wake(next)
+	return true
+}
+
+// count brings the deployments' counters up to date.
+func (p *planner) count(arn string) {
+	s := p.serviceNow(arn)
+	for n := range s.Deployments {
+		old := s.Deployments[n]
+		d := old
+		d.PendingCount, d.RunningCount, d.HealthyCount = p.tally(arn, d.ID)
+		d.DesiredCount = 0
+		if d.Status == DeploymentPrimary {
+			d.DesiredCount = s.DesiredCount
+		}
+		if d.Status == DeploymentActive && d.Keep < 0 {
+			d.Keep = p.liveOf(arn, d.ID)
+		}
+		if d.PendingCount != old.PendingCount || d.RunningCount != old.RunningCount || d.HealthyCount != old.HealthyCount ||
+			d.DesiredCount != old.DesiredCount || d.Keep != old.Keep {
+			d.UpdatedAt = p.in.Now
+			s = p.editService(arn)
+			s.Deployments[n] = d
+		}
+	}
+}
+
+func (p *planner) tally(arn, deployment string) (pending, running, healthy int) {
+	for _, i := range p.of[arn] {
+		t := p.tasks[i]
+		if t.Deployment != deployment {
+			continue
+		}
+		if t.pending() {
+			pending++
+		}
+		if t.running() {
+			running++
+		}
+		if p.healthy(t) {
+			healthy++
+		}
+	}
+	return pending, running, healthy
+}
+
+func (p *planner) liveOf(arn, deployment string) int {
+	n := 0
+	for _, i := range p.of[arn] {
+		if t := p.tasks[i]; t.Deployment == deployment && t.live() {
+			n++
+		}
+	}
+	return n
+}
+
+// decide computes what to start and what to stop (ECS-060).
+func (p *planner) decide(arn string) decision {
+	s := p.serviceNow(arn)
+	d := decision{start: map[string]int{}, min: s.Config.Minimum(s.DesiredCount), max: s.Config.Maximum(s.DesiredCount)}
+	live := 0
+	for _, i := range p.of[arn] {
+		if p.tasks[i].live() {
+			live++
+		}
+		if p.healthy(p.tasks[i]) {
+			d.healthy++
+		}
+	}
+	room := d.max - live
+	for n := range s.Deployments {
+		room -= p.decideStarts(s, &s.Deployments[n], room, &d)
+	}
+	p.decideReplacements(s, &d, room)
+	p.decideOld(s, &d)
+	p.decideScaleIn(s, &d)
+	d.stuck = p.stuck(s, &d, room)
+	return d
+}
+
+// wanted is how many tasks a deployment should have.
+func wanted(s *Service, d *Deployment) int {
+	if d.Status == DeploymentPrimary {
+		return s.DesiredCount
+	}
+	return d.Keep
+}
+
+// decideStarts starts what a deployment lacks, as far as there is room, and returns how
+// many. Condemned tasks do not count: their replacement starts first (ECS-061).
+func (p *planner) decideStarts(s *Service, d *Deployment, room int, out *decision) int {
+	if d.RolloutState == RolloutFailed || d.Status == DeploymentActive && !d.Proven || !p.due(d.NextStart) {
+		return 0
+	}
+	good, condemned := 0, 0
+	for _, i := range p.of[s.ARN] {
+		t := p.tasks[i]
+		if t.Deployment != d.ID || !t.live() {
+			continue
+		}
+		if _, bad := p.unhealthy(t); bad {
+			condemned++
+		} else {
+			good++
+		}
+	}
+	lacking := wanted(s, d) - good
+	n := max(0, min(lacking, room+p.freed(s, d)))
+	if n > 0 {
+		out.start[d.ID] += n
+		out.replaced += min(n, condemned)
+	}
+	return n
+}
+
+// freed counts the condemned tasks of a deployment that will be stopped in this pass anyway,
+// since they were never healthy.
+func (p *planner) freed(s *Service, d *Deployment) int {
+	n := 0
+	for _, i := range p.of[s.ARN] {
+		t := p.tasks[i]
+		if _, bad := p.unhealthy(t); bad && t.Deployment == d.ID && !t.WasHealthy {
+			n++
+		}
+	}
+	return n
+}
+
+// decideReplacements stops unhealthy tasks: at once those that never were healthy; the
+// others when their replacement is healthy, or one at a time when there is no room for
+// one (ECS-061).
+func (p *planner) decideReplacements(s *Service, out *decision, room int) {
+	for n := range s.Deployments {
+		d := &s.Deployments[n]
+		var was []stopDecision
+		healthy, starting := 0, 0
+		for _, i := range p.of[s.ARN] {
+			t := p.tasks[i]
+			if t.Deployment != d.ID || !t.live() {
+				continue
+			}
+			if p.healthy(t) {
+				healthy++
+			}
+			if t.pending() {
+				starting++
+			}
+			v, bad := p.unhealthy(t)
+			switch {
+			case bad && !t.WasHealthy:
+				out.stop = append(out.stop, stopDecision{i, &v})
+			case bad:
+				was = append(was, stopDecision{i, &v})
+			}
+		}
+		surplus := healthy + len(was) - wanted(s, d)
+		if surplus <= 0 && room <= 0 && starting == 0 && len(was) > 0 && out.start[d.ID] == 0 && out.healthy >= out.min {
+			surplus = 1
+		}
+		out.stop = append(out.stop, was[:max(0, min(surplus, len(was)))]...)
+	}
+}
+
+// decideOld stops tasks of older deployments: pending ones at once, others as far as enough
+// healthy tasks remain (ECS-062).
+func (p *planner) decideOld(s *Service, out *decision) {
+	spare := out.healthy - out.min
+	running := p.runningAfter(s, out)
+	for _, i := range p.oldTasks(s) {
+		t := p.tasks[i]
+		if out.stops(i) {
+			continue
+		}
+		switch {
+		case t.pending():
+			out.stop = append(out.stop, stopDecision{i, nil})
+		case !p.healthy(t):
+			if running-1 >= out.min {
+				running--
+				out.stop = append(out.stop, stopDecision{i, nil})
+			}
+		case spare > 0:
+			spare--
+			running--
+			out.stop = append(out.stop, stopDecision{i, nil})
+		}
+	}
+}
+
+func (p *planner) runningAfter(s *Service, out *decision) int {
+	n := 0
+	for _, i := range p.of[s.ARN] {
+		if t := p.tasks[i]; t.live() && t.running() && !out.stops(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// oldTasks returns the live tasks of older deployments in the order in which they go:
+// pending, not healthy, healthy; the oldest first.
+func (p *planner) oldTasks(s *Service) []int {
+	var old []int
+	for _, i := range p.of[s.ARN] {
+		if t := p.tasks[i]; t.live() && t.Deployment != s.Deployments[0].ID {
+			old = append(old, i)
+		}
+	}
+	slices.SortStableFunc(old, func(a, b int) int { return p.rank(p.tasks[a]) - p.rank(p.tasks[b]) })
+	return old
+}
+
+// rank orders tasks by how little is lost when they are stopped.
+func (p *planner) rank(t *Task) int {
+	switch {
+	case t.pending():
+		return 0
+	case !p.healthy(t):
+		return 1
+	}
+	return 2
+}
+
+func (d *decision) stops(i int) bool {
+	return slices.ContainsFunc(d.stop, func(s stopDecision) bool { return s.task == i })
+}
+
+// decideScaleIn stops what the primary deployment has too much of: pending and unhealthy
+// tasks first, then those in the zone that has the most (ECS-063).
+func (p *planner) decideScaleIn(s *Service, out *decision) {
+	var mine []int
+	condemned := 0
+	for _, i := range p.of[s.ARN] {
+		t := p.tasks[i]
+		if t.Deployment != s.Deployments[0].ID || !t.live() || out.stops(i) {
+			continue
+		}
+		if _, bad := p.unhealthy(t); bad {
+			condemned++
+		}
+		mine = append(mine, i)
+	}
+	for excess := len(mine) - condemned - s.DesiredCount; excess > 0; excess-- {
+		n := p.leastNeeded(mine)
+		out.stop = append(out.stop, stopDecision{mine[n], nil})
+		mine = slices.Delete(mine, n, n+1)
+	}
+}
+
+// leastNeeded returns the position of the task to stop first.
+func (p *planner) leastNeeded(tasks []int) int {
+	zones := map[string]int{}
+	for _, i := range tasks {
+		zones[zone(p.tasks[i])]++
+	}
+	best := 0
+	for n := range tasks {
+		t, b := p.tasks[tasks[n]], p.tasks[tasks[best]]
+		if r := p.rank(t) - p.rank(b); r < 0 || r == 0 && zones[zone(t)] >= zones[zone(b)] {
+			best = n
+		}
+	}
+	return best
+}
+
+func zone(t *Task) string {
+	if t.Interface == nil {
+		return ""
+	}
+	return t.Interface.Zone
+}
+
+// stuck reports whether the deployment configuration allows no step although one is needed (ECS-064).
+func (p *planner) stuck(s *Service, out *decision, room int) bool {
+	if len(out.start) > 0 || len(out.stop) > 0 || len(s.Deployments) < 2 || room > 0 {
+		return false
+	}
+	for _, i := range p.of[s.ARN] {
+		if t := p.tasks[i]; t.Status != Running && t.Status != Stopped {
+			return false // something is under way
+		}
+	}
+	return p.liveOf(s.ARN, s.Deployments[0].ID) < s.DesiredCount || len(p.oldTasks(s)) > 0 && out.healthy <= out.min
+}
+
+// carryOut writes a decision down: new tasks, stop requests, events.
+func (p *planner) carryOut(arn string, d decision) {
+	if d.stuck {
+		p.sayStuck(arn)
+	}
+	if len(d.start) == 0 && len(d.stop) == 0 {
+		return
+	}
+	s := p.editService(arn)
+	s.Steady = false
+	var started []*Task
+	for n := range s.Deployments {
+		for range d.start[s.Deployments[n].ID] {
+			started = append(started, p.newTask(s, &s.Deployments[n]))
+		}
+	}
+	cause := p.sayDecision(s, d, started)
+	for _, t := range started {
+		p.addTask(t, cause)
+	}
+	p.sayStarted(s, started, d.replaced, cause)
+	p.stopTasks(s, d.stop, cause)
+}
+
+// sayDecision puts the decision itself on the timeline.
+func (p *planner) sayDecision(s *Service, d decision, started []*Task) int64 {
+	var stops []string
+	cause := s.Deployments[0].Cause
+	for _, stop := range d.stop {
+		t := p.tasks[stop.task]
+		stops = append(stops, t.ARN)
+		if stop.verdict != nil {
+			cause = t.Cause
+		}
+	}
+	var starts []string
+	for _, t := range started {
+		starts = append(starts, t.ARN)
+	}
+	message := fmt.Sprintf("scheduler: service %s wants %d tasks, at least %d healthy, at most %d running; %d are healthy: start %d, stop %d",
+		s.Name, s.DesiredCount, d.min, d.max, d.healthy, len(starts), len(stops))
+	return p.event(timeline.Decision, s.ARN, cause, message, map[string]string{
+		"service": s.Name, "cluster": s.Cluster, "deployment": s.Deployments[0].ID,
+		"desired": strconv.Itoa(s.DesiredCount), "min": strconv.Itoa(d.min), "max": strconv.Itoa(d.max), "healthy": strconv.Itoa(d.healthy),
+		"start": strings.Join(starts, " "), "stop": strings.Join(stops, " "),
+	})
+}
+
+func (p *planner) addTask(t *Task, cause int64) {
+	t.Cause = p.event(timeline.TaskState, t.ARN, cause, fmt.Sprintf("task %s: %s", t.ID, t.Status),
+		taskData(t, map[string]string{"to": string(t.Status), "desiredStatus": string(t.Desired)}))
+	p.of[t.Service] = append(p.of[t.Service], len(p.tasks))
+	p.tasks = append(p.tasks, t)
+	p.plan.Tasks[t.ARN] = t
+}
+
+func (p *planner) sayStarted(s *Service, started []*Task, replaced int, cause int64) {
+	if len(started) == 0 {
+		return
+	}
+	message := fmt.Sprintf("(service %s) has started %d tasks: %s.", s.Name, len(started), taskList(started))
+	if replaced > 0 {
+		message += fmt.Sprintf(" Amazon ECS replaced %d tasks due to an unhealthy status.", replaced)
+	}
+	p.say(s, cause, message)
+}
+
+// stopTasks asks for the end of tasks by the scheduler's own, draining path.
+func (p *planner) stopTasks(s *Service, stops []stopDecision, cause int64) {
+	var running []*Task
+	pending := 0
+	for _, stop := range stops {
+		t := p.edit(stop.task)
+		if stop.verdict != nil {
+			p.say(s, cause, fmt.Sprintf("(service %s) %s", s.Name, stop.verdict.event))
+			p.countFailure(t)
+		}
+		if t.pending() {
+			pending++
+		} else {
+			running = append(running, t)
+		}
+		p.stop(t, ServiceSchedulerInitiated, stopReason(s, stop), cause, drain)
+		if d := s.Deployment(t.Deployment); d != nil && d.Status == DeploymentActive && stop.verdict == nil {
+			d.Keep = max(0, d.Keep-1)
+		}
+		for p.step(stop.task) {
+		}
+	}
+	if len(running) > 0 {
+		p.say(s, cause, fmt.Sprintf("(service %s) has stopped %d running tasks: %s.", s.Name, len(running), taskList(running)))
+	}
+	if pending > 0 {
+		p.say(s, cause, fmt.Sprintf("(service %s) stopped %d pending tasks.", s.Name, pending))
+	}
+}
+
+func stopReason(s *Service, stop stopDecision) string {
+	if stop.verdict != nil {
+		return stop.verdict.reason
+	}
+	return fmt.Sprintf("Scaling activity initiated by (deployment %s)", s.Deployments[0].ID)
+}
+
+func taskList(tasks []*Task) string {
+	var b strings.Builder
+	for n, t := range tasks {
+		if n > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, "(task %s)", t.ID)
+	}
+	return b.String()
+}
+
+func (p *planner) sayStuck(arn string) {
+	s := p.serviceNow(arn)
+	if said := s.Deployments[0].StuckSaid; !said.IsZero() && p.in.Now.Sub(said) < sameEventQuiet {
+		return
+	}
+	s = p.editService(arn)
+	s.Deployments[0].StuckSaid = p.in.Now
+	p.say(s, s.Deployments[0].Cause, fmt.Sprintf("(service %s) was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.", s.Name))
+}
+
+// gone reports whether no task of a service that is being deleted is left running (ECS-065).
+func (p *planner) gone(arn string) bool {
+	return !slices.ContainsFunc(p.of[arn], func(i int) bool { return p.tasks[i].Status.before(Stopping) })
+}
+
+func (p *planner) inactive(arn string) {
+	s := p.editService(arn)
+	s.Status, s.Deployments, s.InactiveAt = ServiceInactive, nil, p.in.Now
+	p.event(timeline.Deployment, s.ARN, s.Cause, fmt.Sprintf("service %s is INACTIVE: its last task has stopped", s.Name),
+		map[string]string{"service": s.Name, "cluster": s.Cluster})
+}
+
+// forget deletes an inactive service after a while.
+func (p *planner) forget(s *Service) {
+	if p.due(s.InactiveAt.Add(StoppedKept)) {
+		p.plan.Gone = append(p.plan.Gone, s.ARN)
+		delete(p.plan.Services, s.ARN)
+	}
+}
+
+// newTask makes a task of one deployment, PROVISIONING.
+func (p *planner) newTask(s *Service, d *Deployment) *Task {
+	t := makeTask(taskInput{
+		now: p.in.Now, id: p.in.ID, cluster: s.Cluster, clusterOf: s.ARN,
+		revision: d.Revision, definition: p.in.Definition(d.Revision.TaskDefinition),
+	})
+	t.Service, t.Deployment, t.StartedBy = s.ARN, d.ID, d.ID
+	t.Group = "service:" + s.Name
+	t.LoadBalancers = d.Revision.LoadBalancers
+	t.ExecEnabled = s.EnableExecuteCommand
+	if s.PropagateTags == "SERVICE" {
+		t.Tags = s.Tags
+	}
+	return t
+}
+
+// backoff returns the delay before the next start after n failures in a row.
+func backoff(first, most time.Duration, n int) time.Duration {
+	d := first
+	for ; n > 1 && d < most; n-- {
+		d *= 2
+	}
+	return min(d, most)
+}

@@ -1,0 +1,374 @@
+package orchestrator
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"drydock/alb"
+	"drydock/timeline"
+)
+
+// retryAfter is how long a failed action waits before it is tried again.
+const retryAfter = time.Second
+
+// result takes in what a runner reported.
+func (p *planner) result(r Result) {
+	i := p.index(r.Task)
+	if i < 0 {
+		return
+	}
+	if r.Err == nil {
+		p.succeeded(i, r)
+		return
+	}
+	var start *StartError
+	if r.Action == Run && errors.As(r.Err, &start) {
+		p.failedToStart(i, start)
+		return
+	}
+	t := p.edit(i)
+	t.RetryAt = p.in.Now.Add(retryAfter)
+	if t.Complaint != r.Err.Error() {
+		t.Complaint = r.Err.Error()
+		p.event(timeline.Warning, t.ARN, t.Cause, fmt.Sprintf("%s task %s: %v; trying again", r.Action, t.ID, r.Err), taskData(t, nil))
+		p.sayNotPlaced(t)
+	}
+}
+
+func (p *planner) succeeded(i int, r Result) {
+	t := p.tasks[i]
+	if t.Complaint != "" {
+		t = p.edit(i)
+		t.Complaint, t.RetryAt = "", time.Time{}
+	}
+	switch r.Action {
+	case Attach:
+		t = p.edit(i)
+		t.Interface = r.Interface
+		t.AttachAt = p.in.Now.Add(p.in.Pace.Attach)
+	case Detach:
+		p.edit(i).Detached = true
+	case Run:
+		if t.PullStoppedAt.IsZero() {
+			p.edit(i).PullStoppedAt = p.in.Now
+		}
+	}
+}
+
+// sayNotPlaced tells the service that its task waits for an address.
+func (p *planner) sayNotPlaced(t *Task) {
+	if t.Service == "" || t.Status != Provisioning || p.in.Services[t.Service] == nil {
+		return
+	}
+	s := p.editService(t.Service)
+	p.say(s, t.Cause, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s.", s.Name, t.Complaint))
+}
+
+// failedToStart stops a task one of whose containers could not be brought up (ECS-042).
+func (p *planner) failedToStart(i int, start *StartError) {
+	if !p.tasks[i].Status.before(Running) || !p.tasks[i].live() {
+		return
+	}
+	t := p.edit(i)
+	if c := t.container(start.Container); c != nil {
+		c.Reason = start.Error()
+	}
+	reason := "Task failed to start"
+	if start.Name == "CannotPullContainerError" || start.Name == "ResourceInitializationError" {
+		reason = start.Error()
+	}
+	p.countFailure(t)
+	p.countFailedStart(t, start.Error())
+	p.stop(t, TaskFailedToStart, reason, t.Cause, stopped)
+}
+
+// observe brings a task's row up to what was observed, and its status forward as far as that goes.
+func (p *planner) observe(i int) {
+	if p.in.EngineUp {
+		p.observeContainers(i)
+	}
+	p.observeRegistration(i)
+	p.observeHealth(i)
+	for p.step(i) {
+	}
+}
+
+func (p *planner) observeContainers(i int) {
+	if p.tasks[i].Status == Stopped || p.tasks[i].Status == Provisioning {
+		return
+	}
+	obs, seen := p.in.Engine[p.tasks[i].ARN]
+	for n := range p.tasks[i].Containers {
+		c := p.tasks[i].Containers[n]
+		o, found := findContainer(obs, c.Name)
+		switch {
+		case found:
+			p.observeContainer(i, n, o)
+		case c.Status == "RUNNING" && (seen || p.in.EngineUp):
+			p.containerVanished(i, n)
+		}
+	}
+}
+
+func findContainer(obs TaskObservation, name string) (ContainerObservation, bool) {
+	n := slices.IndexFunc(obs.Containers, func(o ContainerObservation) bool { return o.Name == name })
+	if n < 0 {
+		return ContainerObservation{}, false
+	}
+	return obs.Containers[n], true
+}
+
+// observeContainer moves one container forward: PENDING, RUNNING, STOPPED.
+func (p *planner) observeContainer(i, n int, o ContainerObservation) {
+	c := p.tasks[i].Containers[n]
+	if c.Status == "STOPPED" {
+		return
+	}
+	if o.RuntimeID != c.RuntimeID || o.ImageDigest != c.ImageDigest {
+		t := p.edit(i)
+		t.Containers[n].RuntimeID, t.Containers[n].ImageDigest = o.RuntimeID, o.ImageDigest
+	}
+	if o.Status == ContainerRunning && c.Status != "RUNNING" {
+		p.edit(i).Containers[n].Status = "RUNNING"
+	}
+	if health := containerHealth(c, o); health != c.Health {
+		p.edit(i).Containers[n].Health = health
+	}
+	if o.Status == ContainerStopped {
+		p.containerExited(i, n, o)
+	}
+}
+
+// containerHealth ignores a health check that is only baked into the image (ECS-043).
+func containerHealth(c TaskContainer, o ContainerObservation) string {
+	if !c.Checked || o.Health == "" {
+		return HealthUnknown
+	}
+	return o.Health
+}
+
+func (p *planner) containerExited(i, n int, o ContainerObservation) {
+	t := p.edit(i)
+	c := &t.Containers[n]
+	c.Status, c.ExitCode = "STOPPED", &o.ExitCode
+	data := map[string]string{"container": c.Name, "exitCode": strconv.Itoa(o.ExitCode)}
+	message := fmt.Sprintf("container %s of task %s exited with code %d", c.Name, t.ID, o.ExitCode)
+	if o.OOMKilled {
+		c.Reason = "OutOfMemoryError: Container killed due to memory usage"
+		data["oom"] = "true"
+		message += ": it was killed for using more memory than its limit"
+	} else if o.Error != "" && c.Reason == "" {
+		c.Reason = o.Error
+	}
+	t.Cause = p.event(timeline.Exit, t.ARN, t.Cause, message, taskData(t, data))
+}
+
+func (p *planner) containerVanished(i, n int) {
+	t := p.edit(i)
+	c := &t.Containers[n]
+	c.Status = "STOPPED"
+	c.Reason = "NoSuchContainerError: Container not found: " + c.RuntimeID
+	t.Cause = p.event(timeline.Exit, t.ARN, t.Cause,
+		fmt.Sprintf("container %s of task %s is gone: it was removed from outside", c.Name, t.ID),
+		taskData(t, map[string]string{"container": c.Name}))
+}
+
+// observeRegistration notes when the task's targets have become registered, and when
+// they have begun to leave.
+func (p *planner) observeRegistration(i int) {
+	t := p.tasks[i]
+	if len(t.LoadBalancers) == 0 || t.Interface == nil {
+		return
+	}
+	if !t.Registered && p.allRegistered(t) {
+		p.edit(i).Registered = true
+		p.countRegistration(t, func(c *regCount) { c.in++ })
+	}
+	if t = p.tasks[i]; t.Registered && !t.Deregistered && !t.live() && !p.anyRegistered(t) {
+		p.edit(i).Deregistered = true
+		p.countRegistration(t, func(c *regCount) { c.out++; c.old = t.Deployment })
+	}
+}
+
+// targetKeys returns the keys of the task's targets.
+func targetKeys(t *Task) []alb.TargetKey {
+	if t.Interface == nil {
+		return nil
+	}
+	keys := make([]alb.TargetKey, 0, len(t.LoadBalancers))
+	for _, lb := range t.LoadBalancers {
+		keys = append(keys, alb.TargetKey{TargetGroup: lb.TargetGroupARN, ID: t.Interface.Address.String(), Port: lb.ContainerPort})
+	}
+	return keys
+}
+
+func (p *planner) allRegistered(t *Task) bool {
+	for _, k := range targetKeys(t) {
+		if h, ok := p.in.Targets[k]; !ok || h.Target.Task != t.ARN || h.State == alb.Draining {
+			return false
+		}
+	}
+	return true
+}
+
+// anyRegistered reports whether the balancer may still choose the task for new requests.
+func (p *planner) anyRegistered(t *Task) bool {
+	for _, k := range targetKeys(t) {
+		if h, ok := p.in.Targets[k]; ok && h.Target.Task == t.ARN && h.State != alb.Draining {
+			return true
+		}
+	}
+	return false
+}
+
+// targetsOut reports whether the balancer has finished with the task: its targets are gone,
+// or unused (ECS-050).
+func (p *planner) targetsOut(t *Task) bool {
+	for _, k := range targetKeys(t) {
+		if h, ok := p.in.Targets[k]; ok && h.Target.Task == t.ARN && h.State != alb.Unused {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *planner) countRegistration(t *Task, count func(*regCount)) {
+	for _, lb := range t.LoadBalancers {
+		k := regKey{t.Service, lb.TargetGroupARN}
+		c := p.regs[k]
+		count(&c)
+		c.cause = t.Cause
+		p.regs[k] = c
+	}
+}
+
+// sayRegistrations tells the services in AWS's words, once a target group and pass.
+func (p *planner) sayRegistrations() {
+	keys := slices.SortedFunc(maps.Keys(p.regs), func(a, b regKey) int {
+		return slices.Compare([]string{a.service, a.group}, []string{b.service, b.group})
+	})
+	for _, k := range keys {
+		if p.in.Services[k.service] == nil {
+			continue
+		}
+		s, c := p.editService(k.service), p.regs[k]
+		if c.in > 0 {
+			p.say(s, c.cause, fmt.Sprintf("(service %s) registered %d targets in (target-group %s)", s.Name, c.in, k.group))
+		}
+		if c.out > 0 {
+			p.say(s, c.cause, fmt.Sprintf("(service %s) deregistered %d targets in (target-group %s)", s.Name, c.out, k.group))
+			p.say(s, c.cause, fmt.Sprintf("(%s) has begun draining connections on %d tasks.", drainScope(s, c.old), c.out))
+		}
+	}
+}
+
+// drainScope names the deployment that drains, unless it is the service's own (ECS-051).
+func drainScope(s *Service, deployment string) string {
+	if d := s.Primary(); d == nil || d.ID == deployment {
+		return "service " + s.Name
+	}
+	return fmt.Sprintf("service %s, taskSet %s", s.Name, deployment)
+}
+
+// observeHealth sets the task's health from its essential containers (ECS-044), and notes
+// the first time that it counts as healthy.
+func (p *planner) observeHealth(i int) {
+	t := p.tasks[i]
+	if health := taskHealth(t); health != t.Health {
+		p.edit(i).Health = health
+	}
+	if !t.WasHealthy && p.healthy(t) {
+		t = p.edit(i)
+		t.WasHealthy = true
+		p.becameHealthy(t)
+	}
+}
+
+func taskHealth(t *Task) string {
+	health := HealthHealthy
+	if !t.checked() {
+		return HealthUnknown
+	}
+	for _, c := range t.Containers {
+		if !c.Essential || !c.Checked {
+			continue
+		}
+		if c.Health == HealthUnhealthy {
+			return HealthUnhealthy
+		}
+		if c.Health != HealthHealthy {
+			health = HealthUnknown
+		}
+	}
+	return health
+}
+
+// healthy reports whether the task counts as healthy: RUNNING, healthy in every target group,
+// and by its container health check, where there are such; with neither, after a while (ECS-052).
+func (p *planner) healthy(t *Task) bool {
+	if !t.live() || t.Status != Running {
+		return false
+	}
+	if t.checked() && t.Health != HealthHealthy {
+		return false
+	}
+	for _, k := range targetKeys(t) {
+		if h, ok := p.in.Targets[k]; !ok || h.Target.Task != t.ARN || h.State != alb.Healthy {
+			return false
+		}
+	}
+	if len(t.LoadBalancers) == 0 && !t.checked() {
+		return p.due(t.StartedAt.Add(p.in.Pace.UncheckedHealthy))
+	}
+	return true
+}
+
+// unhealthy reports whether a health check condemns the task, and in whose words. Nothing
+// does within the grace period (ECS-053).
+func (p *planner) unhealthy(t *Task) (verdict, bool) {
+	if !t.live() || t.Status != Running {
+		return verdict{}, false
+	}
+	v, bad := p.verdict(t)
+	if bad && !p.due(t.GraceUntil) {
+		return verdict{}, false
+	}
+	return v, bad
+}
+
+// verdict says why a task is unhealthy, in ECS's words (ECS-054).
+type verdict struct {
+	reason string // stoppedReason
+	event  string // service event
+}
+
+func (p *planner) verdict(t *Task) (verdict, bool) {
+	if t.checked() && t.Health == HealthUnhealthy {
+		return verdict{"Task failed container health checks",
+			fmt.Sprintf("(task %s) failed container health checks.", t.ID)}, true
+	}
+	for _, k := range targetKeys(t) {
+		if h := p.in.Targets[k]; h.Target.Task == t.ARN && h.State == alb.Unhealthy {
+			return verdict{fmt.Sprintf("Task failed ELB health checks in (target-group %s)", k.TargetGroup),
+				fmt.Sprintf("(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s).", t.ID, k.Port, k.TargetGroup, h.Description)}, true
+		}
+	}
+	return verdict{}, false
+}
+
+// taskData is the data of a task's event.
+func taskData(t *Task, more map[string]string) map[string]string {
+	data := map[string]string{"task": t.ARN, "taskDefinition": t.TaskDefinition}
+	if t.Service != "" {
+		data["service"], data["deployment"] = t.Service, t.Deployment
+	}
+	if t.Interface != nil {
+		data["address"] = t.Interface.Address.String()
+	}
+	maps.Copy(data, more)
+	return data
+}

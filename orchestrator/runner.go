@@ -1,0 +1,226 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"drydock/alb"
+	"drydock/network"
+	"drydock/taskdefs"
+)
+
+// runners holds what is under way outside the loop: at most one action a task and lane.
+// Container actions and balancer actions of a task go side by side.
+type runners struct {
+	mu      sync.Mutex
+	busy    map[lane]*running
+	results []Result
+	all     sync.WaitGroup
+}
+
+type lane struct {
+	task     string
+	balancer bool
+}
+
+type running struct {
+	kind   ActionKind
+	cancel context.CancelFunc
+}
+
+func (r *runners) init() { r.busy = map[lane]*running{} }
+
+// wait returns when nothing is under way.
+func (r *runners) wait() { r.all.Wait() }
+
+// take returns the results since the last call.
+func (r *runners) take() []Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	results := r.results
+	r.results = nil
+	return results
+}
+
+func (r *runners) giveBack(results []Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results = append(results, r.results...)
+}
+
+// claim takes the action's lane. It is refused while another action is in it; a Run that
+// is no longer wanted is told to end.
+func (r *runners) claim(ctx context.Context, a Action) (context.Context, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := laneOf(a)
+	if now := r.busy[l]; now != nil {
+		if now.kind == Run && a.Kind != Run {
+			now.cancel()
+		}
+		return nil, false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r.busy[l] = &running{a.Kind, cancel}
+	r.all.Add(1)
+	return ctx, true
+}
+
+func (r *runners) finish(a Action, result Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy[laneOf(a)].cancel()
+	delete(r.busy, laneOf(a))
+	r.results = append(r.results, result)
+	r.all.Done()
+}
+
+func laneOf(a Action) lane {
+	return lane{a.Task, a.Kind == Register || a.Kind == Deregister}
+}
+
+// dispatch starts an action, unless its lane is busy: then a later pass plans it again.
+func (c *Controller) dispatch(ctx context.Context, a Action) {
+	if a.Kind == Register || a.Kind == Deregister {
+		ctx = withCause(ctx, a)
+	}
+	t := c.tasks[a.Task]
+	run, ok := c.runners.claim(ctx, a)
+	if !ok {
+		return
+	}
+	go func() {
+		result := Result{Task: a.Task, Action: a.Kind}
+		result.Interface, result.Err = c.perform(withCause(run, a), a, t)
+		c.note(a, result.Err)
+		if run.Err() != nil && result.Err != nil {
+			result.Err = nil // told to end: nothing to report
+		}
+		c.runners.finish(a, result)
+		c.observeAgain()
+	}()
+}
+
+// perform does one idempotent step. t is nil for what is left of an unknown task.
+func (c *Controller) perform(ctx context.Context, a Action, t *Task) (*TaskInterface, error) {
+	switch a.Kind {
+	case Attach:
+		return c.attach(ctx, t)
+	case Run:
+		return nil, c.run(ctx, t)
+	case Register:
+		return nil, c.eachTarget(ctx, t, c.balancer.RegisterTargets)
+	case Deregister:
+		return nil, c.eachTarget(ctx, t, c.deregister)
+	case Stop:
+		return nil, c.engine.Stop(ctx, a.Task)
+	case Remove:
+		if t != nil && c.config.BeforeRemove != nil {
+			c.config.BeforeRemove(ctx, *t)
+		}
+		return nil, c.engine.Remove(ctx, a.Task)
+	case Detach:
+		return nil, c.detach(ctx, t)
+	}
+	return nil, fmt.Errorf("unknown action %s", a.Kind)
+}
+
+func (c *Controller) attach(ctx context.Context, t *Task) (*TaskInterface, error) {
+	in := network.CreateInterfaceInput{Owner: t.ARN, Description: "ECS task " + t.ID}
+	if t.Network != nil {
+		in.SubnetIDs, in.Groups = t.Network.Subnets, t.Network.SecurityGroups
+	}
+	i, err := c.network.CreateInterface(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &TaskInterface{
+		ID: i.ID, Attachment: uuid(randomHex), Subnet: i.SubnetID, Zone: i.Zone,
+		Address: i.Address, MAC: i.MAC, DNSName: i.PrivateDNSName,
+	}, nil
+}
+
+func (c *Controller) detach(ctx context.Context, t *Task) error {
+	if t.Interface == nil {
+		return nil
+	}
+	return c.network.DeleteInterface(ctx, t.Interface.ID, time.Now())
+}
+
+// run brings the task's containers up, once its security groups are in force.
+func (c *Controller) run(ctx context.Context, t *Task) error {
+	if err := c.network.Applied(ctx); err != nil {
+		return err
+	}
+	spec, err := c.spec(t)
+	if err != nil {
+		return &StartError{Name: "ResourceInitializationError", Err: err}
+	}
+	return c.engine.Run(ctx, spec)
+}
+
+// spec is what the engine needs to know of a task.
+func (c *Controller) spec(t *Task) (TaskSpec, error) {
+	def := c.definition(t.TaskDefinition)
+	if def == nil {
+		return TaskSpec{}, fmt.Errorf("task definition %s is unknown", t.TaskDefinition)
+	}
+	vpc := c.network.DefaultVPC()
+	containers, err := overridden(def.ContainerDefinitions, t.Overrides)
+	if err != nil {
+		return TaskSpec{}, err
+	}
+	return TaskSpec{
+		ARN: t.ARN, ID: t.ID, Cluster: t.Cluster, Family: def.Family, Revision: revisionOf(t.TaskDefinition),
+		Service: strings.TrimPrefix(t.Group, "service:"), NetworkMode: def.NetworkMode,
+		Interface: Interface{
+			VPC:     VPC{ID: vpc.ID, CIDR: vpc.CIDR, Gateway: vpc.CIDR.Masked().Addr().Next()},
+			Address: t.Interface.Address, MAC: t.Interface.MAC,
+		},
+		CPU: number(t.CPU), Memory: number(t.Memory),
+		Containers: containers, Volumes: def.Volumes,
+		Env: c.environment(t), Hosts: c.hosts(),
+	}, nil
+}
+
+// environment is what ECS's agent injects into every container.
+func (c *Controller) environment(t *Task) map[string]string {
+	return map[string]string{
+		"AWS_EXECUTION_ENV":             "AWS_ECS_FARGATE",
+		"AWS_REGION":                    c.config.Region,
+		"AWS_DEFAULT_REGION":            c.config.Region,
+		"ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/" + t.ID,
+	}
+}
+
+func (c *Controller) hosts() map[string]string {
+	if c.config.Hosts == nil {
+		return nil
+	}
+	return maps.Clone(c.config.Hosts())
+}
+
+func (c *Controller) eachTarget(ctx context.Context, t *Task, do func(context.Context, string, []alb.Target) error) error {
+	var errs []error
+	for _, k := range targetKeys(t) {
+		target := alb.Target{ID: k.ID, Port: k.Port, AvailabilityZone: t.Interface.Zone, Task: t.ARN}
+		errs = append(errs, do(ctx, k.TargetGroup, []alb.Target{target}))
+	}
+	return errors.Join(errs...)
+}
+
+// deregister takes no offence at a target, or a target group, that is gone already.
+func (c *Controller) deregister(ctx context.Context, group string, targets []alb.Target) error {
+	err := c.balancer.DeregisterTargets(ctx, group, targets)
+	if alb.IsCode(err, "TargetGroupNotFound") || alb.IsCode(err, "InvalidTarget") {
+		return nil
+	}
+	return err
+}
+
+var _ Definitions = (*taskdefs.Catalogue)(nil)

@@ -1,0 +1,126 @@
+package orchestrator
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Service statuses.
+const (
+	ServiceActive   = "ACTIVE"
+	ServiceDraining = "DRAINING"
+	ServiceInactive = "INACTIVE"
+)
+
+// Service keeps a number of tasks of one task definition running. The API writes it, but
+// for Deployments' progress and Events, which the loop writes.
+type Service struct {
+	ARN                  string                     `json:"arn"`
+	Name                 string                     `json:"name"`
+	Cluster              string                     `json:"cluster"` // name
+	Status               string                     `json:"status"`
+	TaskDefinition       string                     `json:"taskDefinition"` // ARN
+	DesiredCount         int                        `json:"desiredCount"`
+	LaunchType           string                     `json:"launchType,omitempty"`
+	PlatformVersion      string                     `json:"platformVersion,omitempty"`
+	LoadBalancers        []LoadBalancer             `json:"loadBalancers,omitempty"`
+	Network              *NetworkConfiguration      `json:"network,omitempty"`
+	Config               DeploymentConfiguration    `json:"config"`
+	GracePeriodSeconds   int                        `json:"gracePeriodSeconds"`
+	EnableExecuteCommand bool                       `json:"enableExecuteCommand,omitempty"`
+	EnableManagedTags    bool                       `json:"enableManagedTags,omitempty"`
+	PropagateTags        string                     `json:"propagateTags,omitempty"`
+	AZRebalancing        string                     `json:"azRebalancing,omitempty"`
+	Role                 string                     `json:"role,omitempty"`
+	ClientToken          string                     `json:"clientToken,omitempty"`
+	Request              json.RawMessage            `json:"request,omitempty"` // the CreateService call, to tell a repeated one
+	Echo                 map[string]json.RawMessage `json:"echo,omitempty"`    // members kept and shown, without effect here
+	Tags                 map[string]string          `json:"tags,omitempty"`
+	CreatedAt            time.Time                  `json:"createdAt"`
+	CreatedBy            string                     `json:"createdBy,omitempty"`
+	Deployments          []Deployment               `json:"deployments"` // the primary first
+	LastCompleted        *Revision                  `json:"lastCompleted,omitempty"`
+	Events               []Event                    `json:"events,omitempty"` // newest first
+	Steady               bool                       `json:"steady"`
+	InactiveAt           time.Time                  `json:"inactiveAt,omitzero"`
+	Cause                int64                      `json:"cause,omitempty"` // the event that last changed what is desired
+}
+
+// LoadBalancer ties a container's port to a target group.
+type LoadBalancer struct {
+	TargetGroupARN string `json:"targetGroupArn"`
+	ContainerName  string `json:"containerName"`
+	ContainerPort  int    `json:"containerPort"`
+}
+
+// NetworkConfiguration is the awsvpc configuration of a service or task.
+type NetworkConfiguration struct {
+	Subnets        []string `json:"subnets"`
+	SecurityGroups []string `json:"securityGroups,omitempty"`
+	AssignPublicIP string   `json:"assignPublicIp,omitempty"`
+}
+
+// DeploymentConfiguration says how many tasks may run, and must be healthy, during a deployment.
+type DeploymentConfiguration struct {
+	MinimumHealthyPercent int  `json:"minimumHealthyPercent"`
+	MaximumPercent        int  `json:"maximumPercent"`
+	BreakerEnable         bool `json:"breakerEnable,omitempty"`
+	BreakerRollback       bool `json:"breakerRollback,omitempty"`
+}
+
+// Minimum returns how many tasks must be healthy: ceil(desired × minimumHealthyPercent) (ECS-020).
+func (c DeploymentConfiguration) Minimum(desired int) int {
+	return (desired*c.MinimumHealthyPercent + 99) / 100
+}
+
+// Maximum returns how many tasks may run: floor(desired × maximumPercent) (ECS-020).
+func (c DeploymentConfiguration) Maximum(desired int) int {
+	return desired * c.MaximumPercent / 100
+}
+
+// Event is a service event, in AWS's wording.
+type Event struct {
+	ID        string    `json:"id"`
+	CreatedAt time.Time `json:"createdAt"`
+	Message   string    `json:"message"`
+}
+
+// Revision is what a deployment deploys: all that starts a new one when it changes (ECS-030).
+type Revision struct {
+	TaskDefinition  string                `json:"taskDefinition"` // ARN
+	LaunchType      string                `json:"launchType,omitempty"`
+	PlatformVersion string                `json:"platformVersion,omitempty"`
+	LoadBalancers   []LoadBalancer        `json:"loadBalancers,omitempty"`
+	Network         *NetworkConfiguration `json:"network,omitempty"`
+}
+
+// Revision returns what a deployment of the service as it stands would deploy.
+func (s *Service) Revision() Revision {
+	return Revision{s.TaskDefinition, s.LaunchType, s.PlatformVersion, s.LoadBalancers, s.Network}
+}
+
+// Primary returns the primary deployment, nil if there is none.
+func (s *Service) Primary() *Deployment {
+	if len(s.Deployments) == 0 {
+		return nil
+	}
+	return &s.Deployments[0]
+}
+
+// Deployment returns the deployment with this id, nil if there is none.
+func (s *Service) Deployment(id string) *Deployment {
+	i := slices.IndexFunc(s.Deployments, func(d Deployment) bool { return d.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &s.Deployments[i]
+}
+
+// clone returns a copy whose deployments and events can be changed.
+func (s *Service) clone() *Service {
+	c := *s
+	c.Deployments = slices.Clone(s.Deployments)
+	c.Events = slices.Clone(s.Events)
+	return &c
+}

@@ -1,0 +1,195 @@
+package orchestrator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"drydock/taskdefs"
+	"drydock/timeline"
+)
+
+// RunTaskInput is ECS's RunTask.
+type RunTaskInput struct {
+	Cluster        string
+	TaskDefinition string
+	Count          int // 0 is 1
+	LaunchType     string
+	Network        *NetworkConfiguration
+	Overrides      json.RawMessage
+	Group          string
+	StartedBy      string
+	ExecuteCommand bool
+	Tags           map[string]string
+	ClientToken    string
+	Request        json.RawMessage // the call as sent, to recognise a repeated one
+}
+
+// tokenUse remembers what a client token was used for.
+type tokenUse struct {
+	request json.RawMessage
+	tasks   []string
+}
+
+// RunTask starts standalone tasks and returns them, PROVISIONING.
+func (c *Controller) RunTask(ctx context.Context, in RunTaskInput) ([]*Task, error) {
+	var made []*Task
+	err := c.update(ctx, func(x *change) error {
+		if used, ok := c.tokens[in.ClientToken]; ok && in.ClientToken != "" {
+			var err error
+			made, err = c.repeated(used, in)
+			return err
+		}
+		var err error
+		made, err = x.runTask(ctx, in)
+		return err
+	})
+	return made, err
+}
+
+// repeated answers a RunTask whose client token was used before (ECS-085).
+func (c *Controller) repeated(used tokenUse, in RunTaskInput) ([]*Task, error) {
+	if !bytes.Equal(used.request, in.Request) {
+		return nil, &Error{"ConflictException", "The client token was used with different parameters."}
+	}
+	var tasks []*Task
+	for _, arn := range used.tasks {
+		if t := c.tasks[arn]; t != nil {
+			tasks = append(tasks, t)
+		}
+	}
+	return tasks, nil
+}
+
+func (x *change) runTask(ctx context.Context, in RunTaskInput) ([]*Task, error) {
+	c := x.c
+	count := max(in.Count, 1)
+	if in.Count < 0 || in.Count > 10 {
+		return nil, invalid("count must be between 1 and 10.")
+	}
+	cluster, err := x.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	arn, err := c.usable(in.TaskDefinition)
+	if err != nil {
+		return nil, err
+	}
+	net, err := c.resolveNetwork(ctx, arn, in.Network)
+	if err != nil {
+		return nil, err
+	}
+	def := c.definition(arn)
+	if _, err := overridden(def.ContainerDefinitions, in.Overrides); err != nil {
+		return nil, invalid("%s.", upperFirst(err.Error()))
+	}
+	var made []*Task
+	for range count {
+		t := makeTask(taskInput{now: x.now, id: randomHex, cluster: cluster.Name, clusterOf: cluster.ARN,
+			revision: Revision{TaskDefinition: arn, LaunchType: in.LaunchType, Network: net}, definition: def})
+		x.dress(t, def, in)
+		made = append(made, t)
+	}
+	if in.ClientToken != "" {
+		use := tokenUse{request: in.Request}
+		for _, t := range made {
+			use.tasks = append(use.tasks, t.ARN)
+		}
+		x.commit = append(x.commit, func() { c.tokens[in.ClientToken] = use })
+	}
+	return made, nil
+}
+
+// dress gives a new standalone task what RunTask says of it, and puts it.
+func (x *change) dress(t *Task, def *taskdefs.TaskDefinition, in RunTaskInput) {
+	t.Group, t.StartedBy, t.Tags, t.Overrides = in.Group, in.StartedBy, in.Tags, in.Overrides
+	if t.Group == "" {
+		t.Group = "family:" + def.Family
+	}
+	t.ExecEnabled = in.ExecuteCommand
+	if o, _ := parseOverrides(in.Overrides); o.CPU != "" || o.Memory != "" {
+		setIf(&t.CPU, o.CPU)
+		setIf(&t.Memory, o.Memory)
+	}
+	t.Cause = x.event(timeline.TaskState, t.ARN, fmt.Sprintf("task %s: %s", t.ID, t.Status),
+		taskData(t, map[string]string{"to": string(t.Status), "desiredStatus": string(t.Desired)}))
+	x.putTask(t)
+}
+
+func setIf(field *string, value string) {
+	if value != "" {
+		*field = value
+	}
+}
+
+// StopTask signals a task's containers at once. Its targets are deregistered only when the
+// service notices: on AWS too, that is a time in which clients see 502 (ECS-004).
+func (c *Controller) StopTask(ctx context.Context, cluster, ref, reason string) (*Task, error) {
+	var after *Task
+	err := c.update(ctx, func(x *change) error {
+		old, err := c.task(cluster, ref)
+		if err != nil {
+			return err
+		}
+		if after = old; !old.live() {
+			return nil
+		}
+		t := old.clone()
+		if reason == "" {
+			reason = "Task stopped by user"
+		}
+		requestStop(t, UserInitiated, reason, x.cause, x.now)
+		t.DeregisterAt = x.now.Add(c.config.Pace.NoticeStop)
+		x.putTask(t)
+		after = t
+		return nil
+	})
+	return after, err
+}
+
+// task finds a task by id or ARN. The caller holds the lock.
+func (c *Controller) task(cluster, ref string) (*Task, error) {
+	name := clusterName(cluster)
+	if c.clusters[name] == nil && name != "default" {
+		return nil, errClusterNotFound
+	}
+	if t := c.tasks[c.TaskARN(name, ref)]; t != nil {
+		return t, nil
+	}
+	return nil, errTaskNotFound
+}
+
+// Task returns a task by id or ARN.
+func (c *Controller) Task(cluster, ref string) (*Task, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.task(cluster, ref)
+}
+
+func containerNamed(name string) func(taskdefs.ContainerDefinition) bool {
+	return func(d taskdefs.ContainerDefinition) bool { return d.Name == name }
+}
+
+func mapsPort(port int) func(taskdefs.PortMapping) bool {
+	return func(m taskdefs.PortMapping) bool { return m.ContainerPort == port }
+}
+
+func upperFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return string(slices.Concat([]byte{s[0] &^ 0x20}, []byte(s[1:])))
+}
+
+// messageOf returns the message of an AWS error without its code.
+func messageOf(err error) string {
+	var coded interface{ AWSError() (string, string) }
+	if errors.As(err, &coded) {
+		_, message := coded.AWSError()
+		return message
+	}
+	return err.Error()
+}
