@@ -1,0 +1,29 @@
+.PHONY: demo build test check bench run down clean
+
+demo: build            ## bring up examples/shop and deploy it under load
+	./.ci/engine
+	./examples/shop/demo.sh
+
+build:                 ## bin/drydock
+	go build -o bin/drydock ./cmd/drydock
+
+test: build            ## everything, with the tests on real Docker
+	./.ci/engine
+	go test -race -timeout 15m ./...
+
+check:                 ## format, vet, staticcheck, import table, facts
+	./.ci/check
+	go test -run 'Imports|Facts' ./...
+
+bench: build           ## see README: start-up, planner, daemon
+	./.ci/engine
+	go test -run '^$$' -bench . -timeout 30m ./...
+
+run: build             ## the daemon in the foreground
+	bin/drydock daemon
+
+down: build            ## stop the daemon and remove everything that is ours
+	bin/drydock down --all
+
+clean:
+	rm -rf bin examples/*/bin
