@@ -78,12 +78,18 @@ func ruleNotFound() *Error {
 	return errorf("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
 }
 
+// NET-025
+func ruleTwice() *Error {
+	return invalidValue("The same permission must not appear multiple times")
+}
+
 func ruleIDNotFound(id string) *Error {
 	return errorf("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
 }
 
-func permissionMalformed(reason string) *Error {
-	return errorf("InvalidPermission.Malformed", "%s", reason)
+// NET-023
+func permissionMalformed(format string, args ...any) *Error {
+	return errorf("InvalidPermission.Malformed", format, args...)
 }
 
 func invalidValue(format string, args ...any) *Error {
@@ -100,5 +106,5 @@ func noAddress(subnets []Subnet) *Error {
 		id, ranges = subnets[0].ID, subnets[0].CIDR
 	}
 	return errorf("InsufficientFreeAddressesInSubnet",
-		"There are not enough free addresses in subnet '%s' to satisfy the requested number of instances. (range %s; released addresses stay in quarantine for a while)", id, ranges)
+		"There are not enough free addresses in subnet '%s' to satisfy the request. Its range is %s; released addresses are free again after a while.", id, ranges)
 }

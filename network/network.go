@@ -30,8 +30,9 @@ type Config struct {
 	// CIDR is the range of the default VPC, /16 to /27. It counts only the first time:
 	// a VPC that is already stored keeps its own.
 	CIDR netip.Prefix
-	// Bridge is the name of the VPC's bridge interface on the host; empty: made from the VPC's id.
-	Bridge string
+	// BridgeName returns the name of a VPC's bridge interface on the host, which the engine
+	// chooses; nil: made from the end of the VPC's id.
+	BridgeName func(vpcID string) string
 	// Prefix begins the names of all chains and sets; at most 9 characters; empty: made from the VPC's id.
 	Prefix string
 	// StrictIDs refuses unknown subnet, group and VPC ids instead of adopting them.
@@ -46,6 +47,8 @@ type Config struct {
 type Network struct {
 	store  Store
 	config Config
+
+	bridge string // of the default VPC
 
 	mu sync.RWMutex
 	state
@@ -77,11 +80,14 @@ func Open(ctx context.Context, store Store, config Config) (*Network, error) {
 func (n *Network) setNames() {
 	id := n.defaultVPC[len(n.defaultVPC)-6:]
 	n.config.Prefix = cmp.Or(n.config.Prefix, "dd"+id)
-	n.config.Bridge = cmp.Or(n.config.Bridge, "dd-"+id)
+	n.bridge = "dd-" + id
+	if n.config.BridgeName != nil {
+		n.bridge = n.config.BridgeName(n.defaultVPC)
+	}
 }
 
 // Bridge returns the name of the VPC's bridge interface on the host.
-func (n *Network) Bridge() string { return n.config.Bridge }
+func (n *Network) Bridge() string { return n.bridge }
 
 func (n *Network) load(ctx context.Context) error {
 	loads := []struct { // subnets before addresses: they give the size of the ranges

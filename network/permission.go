@@ -39,8 +39,14 @@ func (r Rule) same(o Rule) bool {
 
 // describe words the rule as EC2's InvalidPermission.Duplicate does (NET-020).
 func (r Rule) describe() string {
-	if r.Protocol == AllProtocols {
+	switch r.Protocol {
+	case AllProtocols:
 		return fmt.Sprintf("peer: %s, ALL, ALLOW", r.Peer())
+	case "icmp", "icmpv6":
+		return fmt.Sprintf("peer: %s, %s, type: %d, code: %d, ALLOW", r.Peer(), strings.ToUpper(r.Protocol), r.FromPort, r.ToPort)
+	case "tcp", "udp":
+	default:
+		return fmt.Sprintf("peer: %s, protocol: %s, ALLOW", r.Peer(), r.Protocol)
 	}
 	return fmt.Sprintf("peer: %s, %s, from port: %d, to port: %d, ALLOW", r.Peer(), strings.ToUpper(r.Protocol), r.FromPort, r.ToPort)
 }
@@ -118,22 +124,23 @@ func portRange(protocol string, from, to *int) (int, int, error) {
 	switch protocol {
 	case "tcp", "udp":
 		return tcpPortRange(from, to)
-	case "icmp", "icmpv6":
+	case "icmp":
 		return icmpRange(from, to)
+	case "icmpv6":
+		if from != nil && to != nil {
+			return icmpRange(from, to)
+		}
 	}
 	return -1, -1, nil
 }
 
 func tcpPortRange(from, to *int) (int, int, error) {
 	if from == nil || to == nil {
-		return 0, 0, invalidValue("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
-	}
-	if *from == -1 && *to == -1 {
-		return 0, 65535, nil
+		return 0, 0, invalidValue("Invalid value for portRange. Must specify both from and to ports with TCP/UDP.")
 	}
 	for _, port := range []int{*from, *to} {
 		if port < 0 || port > 65535 {
-			return 0, 0, invalidValue("Invalid value '%d' for portRange. Ports must be between 0 and 65535.", port)
+			return 0, 0, permissionMalformed("TCP/UDP port (%d) out of range", port)
 		}
 	}
 	if *from > *to {
@@ -143,17 +150,15 @@ func tcpPortRange(from, to *int) (int, int, error) {
 }
 
 func icmpRange(from, to *int) (int, int, error) {
-	kind, code := -1, -1
-	if from != nil {
-		kind = *from
+	if from == nil || to == nil {
+		return 0, 0, invalidValue("Invalid value for portRange. Must specify both from and to ports with ICMP.")
 	}
-	if to != nil {
-		code = *to
+	for _, n := range []int{*from, *to} {
+		if n < -1 || n > 255 {
+			return 0, 0, permissionMalformed("ICMP type/code (%d) out of range", n)
+		}
 	}
-	if kind < -1 || kind > 255 || code < -1 || code > 255 {
-		return 0, 0, invalidValue("ICMP code (%d) out of range", code)
-	}
-	return kind, code, nil
+	return *from, *to, nil
 }
 
 // canonicalCIDR checks a range and clears its host bits, as EC2 does (NET-024).

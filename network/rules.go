@@ -131,7 +131,12 @@ func (tx *tx) wantedRules(groupID string, egress bool, permissions []Permission)
 		if err != nil {
 			return g, nil, err
 		}
-		wanted = append(wanted, rules...)
+		for _, r := range rules {
+			if slices.ContainsFunc(wanted, r.same) {
+				return g, nil, ruleTwice()
+			}
+			wanted = append(wanted, r)
+		}
 	}
 	return g, wanted, nil
 }

@@ -54,7 +54,7 @@ func (n *Network) RuleSet() RuleSet {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	rs := RuleSet{
-		Version: n.version, Prefix: n.config.Prefix, Bridge: n.config.Bridge,
+		Version: n.version, Prefix: n.config.Prefix, Bridge: n.bridge,
 		VPC: n.defaultVPC, CIDR: n.vpcs[n.defaultVPC].CIDR, Mark: Mark, MarkMask: MarkMask,
 		Quarantine: slices.SortedFunc(maps.Keys(n.quarantine), netip.Addr.Compare),
 	}

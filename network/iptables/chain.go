@@ -116,7 +116,7 @@ func (c *compiler) egress() {
 	c.add("EG", drop)
 }
 
-// ingress accepts what may reach a member and drops the rest. It is stateful: a rule that
+// ingress accepts what may reach a member and drops the rest. It is stateful (NET-041): a rule that
 // goes does not cut connections that it let in.
 func (c *compiler) ingress() {
 	c.add("IN", established, accept)

@@ -73,7 +73,7 @@ func newLab(t *testing.T) *lab {
 	t.Cleanup(host.close)
 	l := &lab{t: t, host: host, bridge: "ddlab0", prefix: "ddlab"}
 	l.network, err = network.Open(t.Context(), nowhere{}, network.Config{
-		Region: "eu-central-1", CIDR: netip.MustParsePrefix(vpcRange), Bridge: l.bridge, Prefix: l.prefix})
+		Region: "eu-central-1", CIDR: netip.MustParsePrefix(vpcRange), BridgeName: func(string) string { return l.bridge }, Prefix: l.prefix})
 	if err != nil {
 		t.Fatal(err)
 	}
