@@ -47,6 +47,7 @@ type clientConn struct {
 	since    time.Time // the target is awaited since then
 	first    time.Time // first byte from the target
 	watch    watch
+	up       *upload      // owns body and rd until it is over
 	activity atomic.Int64 // Unix nanoseconds of the last byte of an upload
 }
 
@@ -151,7 +152,7 @@ func (c *clientConn) begin(now time.Time) {
 		RequestTime: -1, TargetTime: -1, ResponseTime: -1, SnapshotVersion: r.version,
 	}
 	c.keep, c.http11, c.headOnly, c.chrome, c.wrote = false, true, false, false, false
-	c.target, c.sent, c.first = nil, time.Time{}, time.Time{}
+	c.target, c.up, c.sent, c.first = nil, nil, time.Time{}, time.Time{}
 	c.body.start(&c.rd, noBody, 0)
 	c.req = request{fields: c.req.fields[:0]}
 	c.activity.Store(0)
@@ -416,7 +417,7 @@ func (w *watch) onLeave(abort func()) {
 // startWatch reads from the client in the background: an end means that it left, bytes are
 // the next request and stay in the buffer. Not while a body is being read.
 func (c *clientConn) startWatch() {
-	if c.watch.running != nil || !c.body.done() || c.rd.room(clientBuffer) != nil {
+	if c.watch.running != nil || !c.up.over() || !c.body.done() || c.rd.room(clientBuffer) != nil {
 		return
 	}
 	c.watch.running = make(chan struct{})

@@ -56,9 +56,9 @@ func (c *clientConn) exchange(t *target) {
 		c.failTarget(cause, err)
 		return
 	}
-	up := c.send(u)
-	reusable := c.answer(u, up)
-	uploaded := up.stop(c, u)
+	c.send(u)
+	reusable := c.answer(u)
+	uploaded := c.up.stop(c, u)
 	c.stopWatch()
 	if reusable && uploaded && !ambiguous {
 		t.pool.put(u, time.Now(), c.idleTimeout())
@@ -150,34 +150,38 @@ func (c *clientConn) failTarget(cause timeline.Cause, err error) {
 
 // send writes the request, and starts to upload what is left of its body. An error of
 // writing shows when the response is read: the target may have answered before it closed.
-func (c *clientConn) send(u *upstream) *upload {
+func (c *clientConn) send(u *upstream) {
 	u.conn.SetWriteDeadline(time.Now().Add(c.idleTimeout()))
 	_, err := u.conn.Write(c.out)
 	c.sent = time.Now()
 	c.o.RequestTime = c.sent.Sub(c.o.Start)
-	if c.body.done() || err != nil {
-		return nil
+	if err == nil && !c.body.done() {
+		c.startUpload(u)
 	}
-	return c.startUpload(u)
 }
 
 // answer waits for the response and relays it. It reports whether the connection to the
 // target can be used again. The outcome is complete, but not finished.
-func (c *clientConn) answer(u *upstream, up *upload) bool {
+func (c *clientConn) answer(u *upstream) bool {
 	err := c.awaitHead(u)
 	if err == nil {
-		return c.relay(u, up)
+		return c.relay(u)
 	}
-	c.lose(u, up, err)
+	c.lose(u, err)
 	return false
 }
 
 // lose makes the outcome and the error page for a response that did not come.
-func (c *clientConn) lose(u *upstream, up *upload, err error) {
+func (c *clientConn) lose(u *upstream, err error) {
+	up := c.up
+	stalled := up.stalled()
 	uploaded := up.stop(c, u)
 	cause, detail := c.lossCause(u, err), err.Error()
-	if !uploaded && u.ended.Load() == endedByUpload {
+	switch {
+	case !uploaded && u.ended.Load() == endedByUpload:
 		cause, detail, c.keep = up.cause, up.detail, false
+	case stalled && cause == timeline.ResponseTimeout:
+		cause, detail, c.keep = timeline.ClientIdle, "request body: "+detail, false
 	}
 	if c.stopWatch() && cause == timeline.TargetClosedInflight {
 		cause = timeline.ClientGone
@@ -300,7 +304,7 @@ func (c *clientConn) fillFrom(u *upstream) error {
 // waitLonger starts the watch after the first wait, and reports whether the idle timeout
 // has not passed yet.
 func (c *clientConn) waitLonger(u *upstream) bool {
-	if c.watch.running == nil && c.body.done() {
+	if c.watch.running == nil && c.up.over() {
 		c.watch.onLeave(func() { u.end(endedByClient) })
 		c.startWatch()
 	}
@@ -309,8 +313,12 @@ func (c *clientConn) waitLonger(u *upstream) bool {
 		last = time.Unix(0, at)
 	}
 	deadline := last.Add(c.idleTimeout())
-	if !time.Now().Before(deadline) {
+	now := time.Now()
+	if !now.Before(deadline) {
 		return false
+	}
+	if !c.up.over() {
+		deadline = earlier(deadline, now.Add(time.Second)) // to watch the client once its body is here
 	}
 	u.conn.SetReadDeadline(deadline)
 	return true

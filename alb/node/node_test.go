@@ -220,7 +220,8 @@ func backend(t testing.TB, handle func(n int, conn net.Conn, r *bufio.Reader)) T
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	t.Cleanup(func() { ln.Close(); wg.Wait() })
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() { ln.Close(); cancel(); wg.Wait() })
 	wg.Go(func() {
 		for n := 0; ; n++ {
 			conn, err := ln.Accept()
@@ -229,6 +230,7 @@ func backend(t testing.TB, handle func(n int, conn net.Conn, r *bufio.Reader)) T
 			}
 			wg.Go(func() {
 				defer conn.Close()
+				defer context.AfterFunc(ctx, func() { conn.Close() })()
 				conn.SetDeadline(time.Now().Add(20 * time.Second))
 				handle(n, conn, bufio.NewReader(conn))
 			})

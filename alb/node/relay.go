@@ -11,7 +11,7 @@ import (
 
 // relay sends the response in res to the client: its head and the first bytes of its body
 // in one write, then the rest as it comes.
-func (c *clientConn) relay(u *upstream, up *upload) (reusable bool) {
+func (c *clientConn) relay(u *upstream) (reusable bool) {
 	f, length := c.res.framing(c.headOnly)
 	var from body
 	from.start(&u.rd, f, length)
@@ -20,7 +20,7 @@ func (c *clientConn) relay(u *upstream, up *upload) (reusable bool) {
 	var to framing
 	c.out, to = c.appendResponse(c.out[:0], &c.res, f)
 	if err := c.holdHead(u, &from); err != nil {
-		c.lose(u, up, err)
+		c.lose(u, err)
 		return false
 	}
 	c.o.Status, c.o.TargetStatus = status, status

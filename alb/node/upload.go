@@ -17,6 +17,7 @@ const endedByUpload int32 = 100
 type upload struct {
 	done     chan struct{}
 	stopping atomic.Bool
+	reading  atomic.Bool // waiting for the client, not for the target
 	stopped  bool
 	finished bool           // the whole body was sent; valid after done
 	cause    timeline.Cause // what the client did wrong; valid after done
@@ -24,11 +25,10 @@ type upload struct {
 }
 
 // startUpload must not run together with a watch: both read from the client.
-func (c *clientConn) startUpload(u *upstream) *upload {
-	up := &upload{done: make(chan struct{})}
+func (c *clientConn) startUpload(u *upstream) {
+	c.up = &upload{done: make(chan struct{})}
 	c.activity.Store(c.sent.UnixNano())
-	go c.upload(u, up)
-	return up
+	go c.upload(u, c.up)
 }
 
 func (c *clientConn) upload(u *upstream, up *upload) {
@@ -41,7 +41,9 @@ func (c *clientConn) upload(u *upstream, up *upload) {
 		if up.stopping.Load() {
 			return
 		}
+		up.reading.Store(true)
 		p, err := c.body.next(true)
+		up.reading.Store(false)
 		if err != nil && err != io.EOF {
 			up.blame(c, u, err)
 			return
@@ -91,9 +93,7 @@ func (up *upload) stop(c *clientConn, u *upstream) bool {
 		return c.body.done()
 	}
 	if !up.stopped {
-		select {
-		case <-up.done:
-		default:
+		if !up.over() {
 			up.interrupt(c, u)
 		}
 		<-up.done
@@ -101,6 +101,22 @@ func (up *upload) stop(c *clientConn, u *upstream) bool {
 	}
 	return up.finished && !up.stopping.Load()
 }
+
+// over reports whether nobody reads a request body from the client any more.
+func (up *upload) over() bool {
+	if up == nil {
+		return true
+	}
+	select {
+	case <-up.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// stalled reports whether the client owes bytes of the body.
+func (up *upload) stalled() bool { return up != nil && up.reading.Load() }
 
 // interrupt wakes the goroutine from whatever it waits for. It looks at stopping after it has
 // set its own deadline, so that it cannot miss both.
