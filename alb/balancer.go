@@ -136,6 +136,7 @@ func (b *Balancer) updateListener(ctx context.Context, fn func(*tx) (string, err
 		return nil
 	}
 	refusal := b.portTaken(b.view.Load().listeners.rows[arn], reason)
+	ctx = context.WithoutCancel(ctx)
 	if err := b.change(ctx, undo); err != nil {
 		return fmt.Errorf("undo after %w: %w", refusal, err)
 	}

@@ -122,6 +122,38 @@ func TestDrain_ReportsThatComeTooLateAreIgnored(t *testing.T) {
 	}
 }
 
+func TestDrain_ChangedDelayConcernsLaterTargets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{})
+		tg := w.serving()
+		w.register(tg, userIP)
+		w.deregister(tg, userIP)
+		w.delay(tg, "10")
+		if left := time.Until(w.health(tg, userIP).DrainUntil); left != 300*time.Second {
+			t.Errorf("it drains for another %v; want 5m", left)
+		}
+	})
+}
+
+func TestRegister_AnotherTaskAtTheSameAddressIsAnotherRegistration(t *testing.T) {
+	w := newWorld(t, Config{})
+	tg := w.serving()
+	w.register(tg, userIP)
+	old := w.health(tg, userIP).Registration
+	if err := w.RegisterTargets(t.Context(), tg.ARN, []Target{{ID: userIP, Task: "another"}}); err != nil {
+		t.Fatal(err)
+	}
+	if h := w.health(tg, userIP); h.Registration == old || h.Target.Task != "another" {
+		t.Errorf("registered for another task: %+v", h)
+	}
+	if err := w.DeregisterTargets(t.Context(), tg.ARN, []Target{{ID: userIP, Task: "task-" + userIP}}); err != nil {
+		t.Fatal(err)
+	}
+	if h := w.health(tg, userIP); h.State != Initial {
+		t.Errorf("deregistering the task that was there before made it %s", h.State)
+	}
+}
+
 func TestRegister_ADrainingTargetGetsANewRegistration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
