@@ -21,6 +21,8 @@ type Enforcer struct {
 
 	mu      sync.Mutex
 	rs      network.RuleSet // last applied
+	chains  string          // its iptables-restore input
+	notes   []string        // about IPv6, from when the chains were last written
 	applied bool            // rs is true in the kernel as far as we know
 	pending bool            // only the bridge was missing
 	tested  bool            // the self-test passed
@@ -42,6 +44,7 @@ func (e *Enforcer) Apply(ctx context.Context, rs network.RuleSet) (network.Repor
 	if e.stillPending(rs) {
 		return e.report, nil
 	}
+	whole := !e.applied || e.rs.Version == rs.Version // nothing changed: somebody asks for repair
 	e.applied = false
 	if os.Geteuid() != 0 {
 		return network.Report{}, errors.New("the daemon does not run as root: start it with sudo")
@@ -55,7 +58,7 @@ func (e *Enforcer) Apply(ctx context.Context, rs network.RuleSet) (network.Repor
 	if aliasErr != nil {
 		return report, fmt.Errorf("put the load balancers' addresses on %s: %w", e.bridge, aliasErr)
 	}
-	notes, err := e.apply(ctx, rs)
+	notes, err := e.apply(ctx, rs, whole)
 	report.Notes = notes
 	if err != nil {
 		return report, err
@@ -78,8 +81,9 @@ func (e *Enforcer) placeAliases(ctx context.Context, rs network.RuleSet) (networ
 	return network.Report{Aliases: placed, Pending: pending}, err
 }
 
-// apply does the part that iptables and ipset have in it.
-func (e *Enforcer) apply(ctx context.Context, rs network.RuleSet) (notes []string, err error) {
+// apply does the part that iptables and ipset have in it. Tasks that come and go change
+// sets only; then chains and hooks are left alone unless the whole is asked for.
+func (e *Enforcer) apply(ctx context.Context, rs network.RuleSet, whole bool) (notes []string, err error) {
 	want := wantedSets(e.prefix, rs)
 	have, err := readSets(ctx, e.prefix)
 	if err != nil {
@@ -94,14 +98,16 @@ func (e *Enforcer) apply(ctx context.Context, rs network.RuleSet) (notes []strin
 		}
 		e.tested = true
 	}
-	if err := e.restoreChains(ctx, compile(e.prefix, rs, "")); err != nil {
-		return nil, err
+	if chains := compile(e.prefix, rs, ""); whole || chains != e.chains {
+		if err := e.restoreChains(ctx, chains); err != nil {
+			return nil, err
+		}
+		e.chains, e.notes = chains, mirrorIPv6(ctx, e.prefix, e.bridge)
 	}
 	if err := restoreSets(ctx, removals(have, want)); err != nil {
 		return nil, err
 	}
-	notes = append(notes, mirrorIPv6(ctx, e.prefix, e.bridge)...)
-	return append(notes, forgetFlows(ctx, released(have, want, e.prefix))...), nil
+	return slices.Concat(e.notes, forgetFlows(ctx, released(have, want, e.prefix))), nil
 }
 
 // restoreChains replaces our chains in one transaction and makes sure of the hooks.
@@ -132,11 +138,13 @@ func (e *Enforcer) Check(ctx context.Context) error {
 	if !e.applied {
 		return errors.New("no rule set is applied")
 	}
+	err := errors.Join(e.checkSets(ctx), e.checkChains(ctx), e.checkAliases())
 	if bypassed() {
 		e.tested = false
-		return errBypassed
+		err = errBypassed
 	}
-	return errors.Join(e.checkSets(ctx), e.checkChains(ctx), e.checkAliases())
+	e.applied = err == nil
+	return err
 }
 
 func (e *Enforcer) checkSets(ctx context.Context) error {

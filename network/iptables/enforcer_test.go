@@ -374,3 +374,25 @@ func TestApply_NamesMissingProgram(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+func BenchmarkApply_OneTaskMore(b *testing.B) {
+	l := newLab(b)
+	sg := l.group("a", tcp(3000, outside+"/32"))
+	for i := range 150 {
+		l.address(fmt.Sprintf("task/%d", i), "", sg)
+	}
+	l.apply()
+	for b.Loop() {
+		i := l.address("one", "", sg)
+		l.apply()
+		b.StopTimer()
+		if err := l.network.DeleteInterface(b.Context(), i.ID, time.Now()); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := l.network.Expire(b.Context(), time.Now().Add(time.Hour)); err != nil {
+			b.Fatal(err)
+		}
+		l.apply()
+		b.StartTimer()
+	}
+}

@@ -21,7 +21,7 @@ import (
 // lab is a host of its own in a network namespace, with the chains that Docker makes and a
 // bridge on which everything may talk to everything until rules are applied.
 type lab struct {
-	t        *testing.T
+	t        testing.TB
 	host     *namespace
 	network  *network.Network
 	enforcer *Enforcer
@@ -43,7 +43,7 @@ const (
 	patience = 300 * time.Millisecond
 )
 
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	reason := ""
 	if os.Geteuid() != 0 {
@@ -63,7 +63,7 @@ func needRoot(t *testing.T) {
 	}
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	needRoot(t)
 	host, err := newNamespace()
@@ -158,7 +158,7 @@ func (l *lab) task(name string, groups ...string) task {
 }
 
 // serve accepts and closes connections until the test ends.
-func serve(t *testing.T, ns *namespace, address string) {
+func serve(t testing.TB, ns *namespace, address string) {
 	t.Helper()
 	listener, err := ns.listen(address)
 	if err != nil {
