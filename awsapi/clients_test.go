@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"drydock/awsapi"
+	"drydock/awsapi/apitest"
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
@@ -55,18 +55,12 @@ func stub(t *testing.T) *httptest.Server {
 	return server
 }
 
-// environment is what a client needs to find the stub and nothing of the user's own settings.
-func environment(endpoint, home string) []string {
-	return append(os.Environ(), "AWS_ENDPOINT_URL="+endpoint, "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=x",
-		"AWS_DEFAULT_REGION=eu-west-1", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1", "AWS_CONFIG_FILE="+home+"/config", "AWS_SHARED_CREDENTIALS_FILE="+home+"/credentials")
-}
-
 func TestClients_AWSCommandLine(t *testing.T) {
 	path, err := exec.LookPath("aws")
 	if err != nil {
 		t.Skip("the AWS CLI is not installed")
 	}
-	env := environment(stub(t).URL, t.TempDir())
+	env := apitest.Environment(stub(t).URL, t.TempDir())
 	for _, c := range []struct {
 		name, line string
 		want       []string
@@ -131,7 +125,7 @@ func TestClients_Boto3(t *testing.T) {
 		t.Skip("python3 with boto3 is not installed")
 	}
 	command := exec.Command("python3", "-c", botoScript)
-	command.Env = environment(stub(t).URL, t.TempDir())
+	command.Env = apitest.Environment(stub(t).URL, t.TempDir())
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
