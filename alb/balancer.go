@@ -111,10 +111,13 @@ func randomID() string {
 func (b *Balancer) update(ctx context.Context, fn func(*tx) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	before := b.view.Load()
 	if err := b.change(ctx, fn); err != nil {
 		return err
 	}
-	b.apply(ctx, "")
+	if b.view.Load() != before {
+		b.apply(ctx, "")
+	}
 	return nil
 }
 
@@ -156,8 +159,8 @@ func (b *Balancer) change(ctx context.Context, fn func(*tx) error) error {
 		x.fail()
 		return fmt.Errorf("commit: %w", err)
 	}
-	b.view.Store(&view{state: x.state, problems: v.problems, retryAt: v.retryAt})
 	if len(x.rows) > 0 {
+		b.view.Store(&view{state: x.state, problems: v.problems, retryAt: v.retryAt})
 		b.announce()
 	}
 	return nil

@@ -101,6 +101,9 @@ func (x *tx) settle(cause int64) {
 }
 
 func (x *tx) settleTarget(r *registration, inUse bool, cause int64) {
+	if inUse && r.State == Unused && r.Checked {
+		r = x.renew(r, cause)
+	}
 	switch {
 	case inUse && r.State == Unused && x.now.Before(r.CheckFrom):
 		x.advance(r, change{to: Initial, reason: reasonRegistration, description: descriptionRegistration, cause: cause})
@@ -109,6 +112,20 @@ func (x *tx) settleTarget(r *registration, inUse bool, cause int64) {
 	case !inUse && !r.draining():
 		x.advance(r, change{to: Unused, reason: reasonNotInUse, description: descriptionNotInUse, cause: cause})
 	}
+}
+
+// renew gives a target that comes into use again another registration, so that what the
+// node knew or reported before does not count: it is checked anew.
+func (x *tx) renew(r *registration, cause int64) *registration {
+	seq := x.eventBecause(cause, timeline.TargetState, r.TargetGroup,
+		fmt.Sprintf("target %s is in use again and checked anew", address(r.Target)),
+		map[string]string{"target": address(r.Target), "task": r.Target.Task, "before": r.ID})
+	x.nameRegistration(seq)
+	next := *r
+	next.ID, next.Seq, next.Cause, next.Health = registrationID(seq), seq, seq, Initial
+	x.registrations.remove(x, r.ID)
+	x.registrations.put(x, next.ID, &next)
+	return &next
 }
 
 // inbox holds health changes until Run looks at them.

@@ -39,6 +39,24 @@ func TestHealth_StatesAndReasons(t *testing.T) {
 	wantState(t, described[0], Unused, "Target.NotRegistered", "Target is not registered to the target group")
 }
 
+func TestHealth_ATargetInUseAgainIsCheckedAnew(t *testing.T) {
+	w := newWorld(t, Config{})
+	tg := w.serving()
+	w.register(tg, userIP)
+	w.probe(tg, userIP, node.Healthy)
+	before := w.health(tg, userIP).Registration
+	l := must(w.DescribeListeners(t.Context(), w.loadBalancer("shop").ARN, nil))[0]
+	fixed := []Action{{Type: "fixed-response", FixedResponseConfig: &FixedResponseConfig{StatusCode: "200"}}}
+	must(w.ModifyListener(t.Context(), ModifyListenerInput{ListenerARN: l.ARN, DefaultActions: fixed}))
+	wantState(t, w.health(tg, userIP), Unused, "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
+	must(w.ModifyListener(t.Context(), ModifyListenerInput{ListenerARN: l.ARN, DefaultActions: forwardTo(tg.ARN)}))
+	w.probeRegistration(tg, before, node.Healthy)
+	wantState(t, w.health(tg, userIP), Initial, "Elb.InitialHealthChecking", "Initial health checks in progress")
+	if targets := w.node.last().TargetGroups[0].Targets; len(targets) != 1 || targets[0].Registration == before || targets[0].State != node.Initial {
+		t.Errorf("the node's targets are %+v; want one that it does not know", targets)
+	}
+}
+
 func TestDrain_LastsForTheFullDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Config{})

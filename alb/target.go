@@ -131,6 +131,7 @@ func (x *tx) register(tg *TargetGroup, target Target) error {
 	}
 	seq := x.event(timeline.TargetState, tg.ARN, fmt.Sprintf("target %s was registered with %s", address(target), tg.Name),
 		map[string]string{"target": address(target), "task": target.Task, "to": string(Unused)})
+	x.nameRegistration(seq)
 	x.registrations.put(x, registrationID(seq), &registration{
 		ID: registrationID(seq), Seq: seq, Cause: seq, TargetGroup: tg.ARN, Target: target, Registered: x.now,
 		State: Unused, Reason: reasonNotInUse, Description: descriptionNotInUse, Health: Initial,
@@ -138,6 +139,11 @@ func (x *tx) register(tg *TargetGroup, target Target) error {
 	})
 	x.settleTarget(x.registrations.rows[registrationID(seq)], len(x.loadBalancersOf(tg.ARN)) > 0, seq)
 	return nil
+}
+
+// nameRegistration adds to the last event the registration that is named after it.
+func (x *tx) nameRegistration(seq int64) {
+	x.events[len(x.events)-1].Data["registration"] = registrationID(seq)
 }
 
 func registrationID(seq int64) string { return fmt.Sprintf("reg-%d", seq) }
