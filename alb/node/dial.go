@@ -33,11 +33,6 @@ func setMark(c syscall.RawConn, mark uint32) error {
 	return errors.Join(err, failed)
 }
 
-func listenTCP(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAlive: -1}
-	return lc.Listen(ctx, "tcp", addr.String())
-}
-
 // vanished reports errors that a Linux bridge gives for an address that nobody has. In a
 // VPC such packets are dropped in silence (ALB-013).
 func vanished(err error) bool {

@@ -530,3 +530,48 @@ func TestDrain_IsAtomicAgainstChoosing(t *testing.T) {
 		}
 	}
 }
+
+// A large body goes through the kernel; who ended it must be told all the same.
+func TestSplice_SaysWhoEndedIt(t *testing.T) {
+	const size = 64 << 20
+	start := func(conn net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+		conn.Write(make([]byte, 1<<20))
+	}
+	for name, end := range map[string]func(net.Conn){"FIN": func(c net.Conn) { c.Close() }, "RST": reset} {
+		t.Run("target "+name, func(t *testing.T) {
+			s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+				start(conn, r)
+				time.Sleep(20 * time.Millisecond)
+				end(conn)
+			})).run()
+			if text := s.dial().send(get).rest(); len(text) < 1000 {
+				t.Error(len(text))
+			}
+			o := s.record.one(t)
+			checkRow(t, o, row{200, 200, "xxx", timeline.TruncatedResponse})
+			if o.EndedBy != "target" {
+				t.Errorf("%+v", o)
+			}
+		})
+		t.Run("client "+name, func(t *testing.T) {
+			s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+				start(conn, r)
+				for part := make([]byte, 1<<20); ; {
+					if _, err := conn.Write(part); err != nil {
+						return
+					}
+				}
+			})).run()
+			c := s.dial().send(get)
+			io.CopyN(io.Discard, c.r, 100_000)
+			end(c.Conn)
+			o := s.record.one(t)
+			checkRow(t, o, row{200, 200, "xxx", ""})
+			if o.EndedBy != "client" || o.Detail == "" {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}

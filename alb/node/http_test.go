@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -458,5 +462,42 @@ func TestSlowClient_SendsByteByByte(t *testing.T) {
 	}
 	if g := <-got; g[1] != "abc" {
 		t.Errorf("%q", g)
+	}
+}
+
+func TestListen_NamesTheHolder(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	addr := netip.MustParseAddrPort(ln.Addr().String())
+	n := New(Config{Sink: nothing{}})
+	snapshot := testSnapshot()
+	snapshot.LoadBalancers[0].Listeners[0].Addresses = []netip.AddrPort{addr}
+	err = n.Apply(snapshot)[listenerARN]
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), fmt.Sprintf("listen %s: address already in use by ", addr)) ||
+		!strings.Contains(err.Error(), fmt.Sprintf("(pid %d)", os.Getpid())) {
+		t.Error(err)
+	}
+}
+
+// The source address and the mark of the load balancer are on its connections.
+func TestDial_FromSourceAddress(t *testing.T) {
+	from := make(chan string, 1)
+	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		from <- conn.RemoteAddr().String()
+		always(hello)(0, conn, r)
+	}))
+	s.snapshot.LoadBalancers[0].Source = netip.MustParseAddr("127.0.0.9")
+	if os.Geteuid() == 0 {
+		s.snapshot.LoadBalancers[0].Mark = 0x2a
+	}
+	s.run()
+	if got := s.dial().send(get).status(); got != 200 {
+		t.Fatal(got, s.record.one(t).Detail)
+	}
+	if got := <-from; !strings.HasPrefix(got, "127.0.0.9:") {
+		t.Error(got)
 	}
 }

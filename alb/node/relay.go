@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"drydock/timeline"
@@ -141,7 +142,7 @@ func (c *clientConn) splice(dst, src *net.TCPConn, from *body) error {
 		switch {
 		case isTimeout(err) && n > 0 && time.Now().Before(writeBy):
 		case err != nil:
-			return spliceError(err)
+			return spliceError(dst, err)
 		case n < want:
 			return io.ErrUnexpectedEOF
 		}
@@ -154,12 +155,27 @@ type errClient struct{ error }
 
 func (e errClient) Unwrap() error { return e.error }
 
-// spliceError tells the client's errors from the target's by the system call.
-func spliceError(err error) error {
-	if isClientError(err) {
+// spliceError marks the error if the client has left: splice does not say which side failed.
+func spliceError(client *net.TCPConn, err error) error {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) && hasEnded(client) {
 		return errClient{err}
 	}
 	return err
+}
+
+// hasEnded reports whether a connection has nothing to read but its end.
+func hasEnded(conn *net.TCPConn) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return true
+	}
+	ended := false
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		ended = n <= 0 && err != syscall.EAGAIN
+	})
+	return err != nil || ended
 }
 
 // truncate ends a response of which a part has been sent.

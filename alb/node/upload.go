@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"drydock/timeline"
@@ -144,9 +143,4 @@ func (c *clientConn) returnPage(small []byte) {
 	c.rd.w = copy(small, c.rd.bytes())
 	c.rd.r, c.rd.buf = 0, small
 	pages.Put((*[targetBuffer]byte)(page))
-}
-
-// isClientError guesses whether a failed splice failed on its writing side.
-func isClientError(err error) bool {
-	return errors.Is(err, syscall.EPIPE)
 }

@@ -1,0 +1,89 @@
+package node
+
+import (
+	"bufio"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"drydock/timeline"
+)
+
+var testTime = time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
+
+// nothing is a Sink that forgets.
+type nothing struct{}
+
+func (nothing) Finished(timeline.Outcome)  {}
+func (nothing) HealthChanged(HealthChange) {}
+
+// After Run nothing runs on, whatever state connections were in.
+func TestRun_LeavesNoGoroutines(t *testing.T) {
+	before := runtime.NumGoroutine()
+	asked := make(chan struct{}, 1)
+	slow := backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		asked <- struct{}{}
+		r.ReadByte()
+	})
+	s := newStack(t, slow, backend(t, always(hello)))
+	s.snapshot.TargetGroups[0].HealthCheck = HealthCheck{Enabled: true, Path: "/", Interval: time.Hour, Timeout: time.Second,
+		HealthyThreshold: 2, UnhealthyThreshold: 2, Matcher: "200"}
+	backends := runtime.NumGoroutine() - before
+	s.run()
+	s.dial()
+	s.dial().send("GET / HT")
+	s.dial().send("POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 10\r\n\r\nabc")
+	s.dial().send(get)
+	s.dial().send(get)
+	<-asked
+	s.stop()
+	stacks := make([]byte, 1<<20)
+	text := string(stacks[:runtime.Stack(stacks, true)])
+	for _, g := range strings.Split(text, "\n\n") {
+		if strings.Contains(g, "alb/node.(*Node)") || strings.Contains(g, "alb/node.(*clientConn)") || strings.Contains(g, "alb/node.(*listener)") {
+			t.Errorf("%d backend goroutines; left over:\n%s", backends, g)
+		}
+	}
+}
+
+func BenchmarkForward(b *testing.B) {
+	s := newStack(b, backend(b, func(_ int, conn net.Conn, r *bufio.Reader) {
+		conn.SetDeadline(time.Time{})
+		answer, buf := []byte(hello), make([]byte, 4096)
+		for {
+			if _, err := conn.Read(buf); err != nil {
+				return
+			}
+			conn.Write(answer)
+		}
+	}))
+	s.Node.sink = nothing{}
+	s.run()
+	c := s.dial()
+	c.SetDeadline(time.Time{})
+	ask, buf := []byte("GET /some/path?x=y HTTP/1.1\r\nHost: example.com\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n"), make([]byte, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Write(ask)
+		if _, err := c.Read(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRequestHead(b *testing.B) {
+	c := testConn(80)
+	head := []byte("GET /some/path?x=y HTTP/1.1\r\nHost: example.com\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: a=b\r\n\r\n")
+	var q request
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		if q.parse(head) != nil {
+			b.Fatal("refused")
+		}
+		out = c.appendRequest(out[:0], &q, []byte("Root=1-0-0"))
+	}
+}

@@ -1,0 +1,111 @@
+package node
+
+import (
+	"net/netip"
+	"testing"
+)
+
+func TestCondition(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		condition Condition
+		uri, more string
+		want      bool
+	}{
+		{"path exact", Condition{Field: "path-pattern", Values: []string{"/img"}}, "/img?x", "", true},
+		{"path is a full match", Condition{Field: "path-pattern", Values: []string{"/img"}}, "/img/a", "", false},
+		{"path star", Condition{Field: "path-pattern", Values: []string{"/img/*"}}, "/img/a/b", "", true},
+		{"path star in the middle", Condition{Field: "path-pattern", Values: []string{"/*/b/*.png"}}, "/a/b/b/x.png", "", true},
+		{"path question mark", Condition{Field: "path-pattern", Values: []string{"/a?c"}}, "/abc", "", true},
+		{"path question mark is one", Condition{Field: "path-pattern", Values: []string{"/a?"}}, "/a", "", false},
+		{"path case", Condition{Field: "path-pattern", Values: []string{"/IMG"}}, "/img", "", false},
+		{"path is raw", Condition{Field: "path-pattern", Values: []string{"/a/b"}}, "/a%2Fb", "", false},
+		{"path second value", Condition{Field: "path-pattern", Values: []string{"/x", "/y"}}, "/y", "", true},
+		{"host", Condition{Field: "host-header", Values: []string{"Example.COM"}}, "/", "", true},
+		{"host wildcard", Condition{Field: "host-header", Values: []string{"*.example.com"}}, "/", "", false},
+		{"method", Condition{Field: "http-request-method", Values: []string{"GET"}}, "/", "", true},
+		{"method case", Condition{Field: "http-request-method", Values: []string{"get"}}, "/", "", false},
+		{"header", Condition{Field: "http-header", Name: "X-Kind", Values: []string{"b*"}}, "/", "x-kind: A\r\nX-KIND: BETA\r\n", true},
+		{"header absent", Condition{Field: "http-header", Name: "X-Kind", Values: []string{"*"}}, "/", "", false},
+		{"query pair", Condition{Field: "query-string", Pairs: []Pair{{"v", "1"}}}, "/?a=b&V=1", "", true},
+		{"query value only", Condition{Field: "query-string", Pairs: []Pair{{"", "*b"}}}, "/?x=ab", "", true},
+		{"query escape", Condition{Field: "query-string", Pairs: []Pair{{"a", `\*`}}}, "/?a=*", "", true},
+		{"query escape is literal", Condition{Field: "query-string", Pairs: []Pair{{"a", `\*`}}}, "/?a=b", "", false},
+		{"query none", Condition{Field: "query-string", Pairs: []Pair{{"", "*"}}}, "/", "", false},
+		{"source", Condition{Field: "source-ip", Values: []string{"10.0.0.0/8"}}, "/", "", true},
+		{"source is not forwarded-for", Condition{Field: "source-ip", Values: []string{"192.168.0.0/16"}}, "/", "X-Forwarded-For: 192.168.0.1\r\n", false},
+		{"unknown field", Condition{Field: "moon"}, "/", "", false},
+	} {
+		var q request
+		if problem := q.parse([]byte("GET " + c.uri + " HTTP/1.1\r\nHost: example.com:80\r\n" + c.more + "\r\n")); problem != nil {
+			t.Fatal(c.name, problem)
+		}
+		m := compileCondition(c.condition)
+		if got := m.matches(&q, netip.MustParseAddr("10.9.9.9")); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+func TestRules_FirstFullMatchWins(t *testing.T) {
+	fixedTo := func(code int) Action { return Action{FixedResponse: &FixedResponse{StatusCode: code}} }
+	path := func(v string) Condition { return Condition{Field: "path-pattern", Values: []string{v}} }
+	s := newStack(t)
+	*s.rules() = []Rule{
+		{Priority: "1", Conditions: []Condition{path("/a*"), {Field: "http-request-method", Values: []string{"POST"}}}, Action: fixedTo(201)},
+		{Priority: "2", Conditions: []Condition{path("/a*")}, Action: fixedTo(202)},
+		{Priority: "3", Conditions: []Condition{path("/ab")}, Action: fixedTo(203)},
+		{Priority: "default", Action: fixedTo(404)},
+	}
+	s.run()
+	c := s.dial()
+	for request, want := range map[string]int{"POST /ab": 201, "GET /ab": 202, "GET /b": 404} {
+		if got := c.send(request + " HTTP/1.1\r\nHost: a.b\r\nContent-Length: 0\r\n\r\n").status(); got != want {
+			t.Errorf("%s: %d", request, got)
+		}
+	}
+	s.apply(func(n *Snapshot) {
+		n.LoadBalancers[0].Listeners[0].Rules = []Rule{{Priority: "default", Action: fixedTo(410)}}
+	})
+	if got := c.send(get).status(); got != 410 {
+		t.Error(got, "a rule edit acts on the next request of the same connection")
+	}
+	if o := s.record.wait(t, 4)[3]; o.SnapshotVersion != 2 || o.RulePriority != "default" {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestTraceID(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                       "Root=ROOT",
+		"Root=x":                 "Self=ROOT;Root=x",
+		"Self=y;Root=x;a=b":      "Self=ROOT;Root=x;a=b",
+		"Root=x; Self=y ;Self=z": "Self=ROOT;Root=x",
+		"a=b":                    "Root=ROOT;a=b",
+	} {
+		q := request{fields: []field{{name: []byte("X-Amzn-Trace-Id"), value: []byte(value), kind: fieldTraceID}}}
+		if got := mask(string(appendTraceID(nil, &q, testTime))); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}
+
+func TestHealth_RequestBytes(t *testing.T) {
+	s := &checkSettings{HealthCheck: HealthCheck{Path: "/health?x=1"}, to: netip.MustParseAddrPort("10.0.0.7:3000")}
+	want := "GET /health?x=1 HTTP/1.1\r\nHost: 10.0.0.7:3000\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\nAccept-Encoding: gzip, compressed\r\n\r\n"
+	if got := string(healthRequest(s)); got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestMatcher(t *testing.T) {
+	for _, c := range []struct {
+		matcher string
+		status  int
+		want    bool
+	}{{"200", 200, true}, {"200", 201, false}, {"200,202", 202, true}, {"200-299", 250, true}, {"200-299,404", 404, true}, {"200-299", 300, false}, {"", 200, false}} {
+		if got := matchesCode(c.matcher, c.status); got != c.want {
+			t.Errorf("%q %d: %v", c.matcher, c.status, got)
+		}
+	}
+}
