@@ -333,17 +333,22 @@ func zone(t *Task) string {
 	return t.Interface.Zone
 }
 
-// stuck reports whether the deployment configuration allows no step although one is needed (ECS-064).
+// stuck reports whether the deployment configuration allows no step although one is needed,
+// and nothing is under way that could change it (ECS-064).
 func (p *planner) stuck(s *Service, out *decision, room int) bool {
 	if len(out.start) > 0 || len(out.stop) > 0 || len(s.Deployments) < 2 || room > 0 {
 		return false
 	}
 	for _, i := range p.of[s.ARN] {
-		if t := p.tasks[i]; t.Status != Running && t.Status != Stopped {
-			return false // something is under way
+		t := p.tasks[i]
+		if t.Status == Stopped {
+			continue
+		}
+		if _, bad := p.unhealthy(t); !bad && !p.healthy(t) {
+			return false
 		}
 	}
-	return p.liveOf(s.ARN, s.Deployments[0].ID) < s.DesiredCount || len(p.oldTasks(s)) > 0 && out.healthy <= out.min
+	return p.liveOf(s.ARN, s.Deployments[0].ID) < s.DesiredCount
 }
 
 // carryOut writes a decision down: new tasks, stop requests, events.

@@ -178,20 +178,45 @@ func (p *planner) containerVanished(i, n int) {
 }
 
 // observeRegistration notes when the task's targets have become registered, and when
-// they have begun to leave.
+// they have begun to leave. Tasks of a service that do so together are noted together,
+// so that the service's events count them as AWS's do.
 func (p *planner) observeRegistration(i int) {
 	t := p.tasks[i]
 	if len(t.LoadBalancers) == 0 || t.Interface == nil {
 		return
 	}
-	if !t.Registered && p.allRegistered(t) {
+	if p.justRegistered(t) && !p.others(t, p.toRegister) {
 		p.edit(i).Registered = true
 		p.countRegistration(t, func(c *regCount) { c.in++ })
 	}
-	if t = p.tasks[i]; t.Registered && !t.Deregistered && !t.live() && !p.anyRegistered(t) {
+	if t = p.tasks[i]; p.justDeregistered(t) && !p.others(t, p.toDeregister) {
 		p.edit(i).Deregistered = true
 		p.countRegistration(t, func(c *regCount) { c.out++; c.old = t.Deployment })
 	}
+}
+
+func (p *planner) justRegistered(t *Task) bool { return !t.Registered && p.allRegistered(t) }
+
+func (p *planner) justDeregistered(t *Task) bool {
+	return t.Registered && !t.Deregistered && !t.live() && !p.anyRegistered(t)
+}
+
+// toRegister reports whether the task's registration is under way.
+func (p *planner) toRegister(t *Task) bool {
+	return t.live() && !t.Registered && t.Complaint == "" && (t.Status == Running || t.Status == Activating) && !p.allRegistered(t)
+}
+
+// toDeregister reports whether the task's deregistration is under way.
+func (p *planner) toDeregister(t *Task) bool {
+	return !t.live() && t.Registered && !t.Deregistered && t.Complaint == "" && !t.DeregisterAt.After(p.in.Now) && p.anyRegistered(t)
+}
+
+// others reports whether another task of t's service is under way in some respect.
+func (p *planner) others(t *Task, underWay func(*Task) bool) bool {
+	return slices.ContainsFunc(p.of[t.Service], func(i int) bool {
+		o := p.tasks[i]
+		return o.ARN != t.ARN && len(o.LoadBalancers) > 0 && o.Interface != nil && underWay(o)
+	})
 }
 
 // targetKeys returns the keys of the task's targets.
