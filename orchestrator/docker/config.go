@@ -118,7 +118,7 @@ func (e *Engine) resources(spec orchestrator.TaskSpec, def taskdefs.ContainerDef
 		memory = spec.Memory
 	}
 	r := container.Resources{
-		CPUShares:         min(max(int64(def.CPU), minCPUShares), maxCPUShares),
+		CPUShares:         cpuShares(spec, def),
 		NanoCPUs:          e.nanoCPUs(spec.CPU),
 		Memory:            memory << 20,
 		MemoryReservation: int64(def.MemoryReservation) << 20,
@@ -130,6 +130,20 @@ func (e *Engine) resources(spec orchestrator.TaskSpec, def taskdefs.ContainerDef
 		r.MemorySwap = r.Memory // no swap
 	}
 	return r
+}
+
+// cpuShares weighs a container against the others of its task (ECS-207), the heaviest having
+// Docker's default. ECS keeps a cgroup a task, in which the definition's own numbers do no harm;
+// here all containers are in one, and a weight of 2 would starve a container that starts beside others.
+func cpuShares(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) int64 {
+	heaviest := 0
+	for _, d := range spec.Containers {
+		heaviest = max(heaviest, d.CPU)
+	}
+	if heaviest == 0 {
+		return defaultCPUShares
+	}
+	return max(int64(def.CPU)*defaultCPUShares/int64(heaviest), minCPUShares)
 }
 
 // nanoCPUs is a task's CPU units as a quota, no more than the host has: Docker refuses that.

@@ -136,8 +136,12 @@ func removeTestImage() {
 	}
 	e, err := New(context.Background(), Config{Instance: "00000000"})
 	if err == nil {
-		e.client.ImageRemove(context.Background(), testImage, image.RemoveOptions{})
+		removeImage(e, testImage)
 	}
+}
+
+func removeImage(e *Engine, ref string) {
+	e.client.ImageRemove(context.Background(), ref, image.RemoveOptions{PruneChildren: true})
 }
 
 func TestEngine_Conformance(t *testing.T) {

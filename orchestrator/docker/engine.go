@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/versions"
@@ -51,7 +52,11 @@ type Engine struct {
 
 	ownNofile atomic.Bool // Docker may not raise the limit of open files
 
+	claims  sync.Mutex
+	claimed map[string]chan struct{} // by task: closed when its Run ends
+
 	networks sync.Mutex // held while a network is made
+	present  map[orchestrator.VPC]bool
 	pause    sync.Mutex // held while the pause image is made
 	seen     cache
 }
@@ -76,11 +81,24 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 		}
 		c.Client = cl
 	}
-	e := &Engine{config: c, client: c.Client, log: c.Logger, slots: make(chan struct{}, parallelStarts)}
+	e := &Engine{
+		config: c, client: c.Client, log: c.Logger,
+		slots:   make(chan struct{}, parallelStarts),
+		claimed: map[string]chan struct{}{},
+		present: map[orchestrator.VPC]bool{},
+	}
+	e.ownNofile.Store(!mayRaise(defaultNofile))
 	if err := e.greet(ctx); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// mayRaise guesses whether Docker may raise the limit of open files to n, from whether we may: a
+// wrong guess costs the limit or one more start.
+func mayRaise(n uint64) bool {
+	var l syscall.Rlimit
+	return syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil || l.Max >= n
 }
 
 // greet negotiates the API version and learns about Docker's host.

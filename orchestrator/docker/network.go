@@ -18,22 +18,36 @@ import (
 	"drydock/orchestrator"
 )
 
-// ensureNetwork makes the VPC's bridge network if it is not there.
+// ensureNetwork makes the VPC's bridge network if it is not there. A network that was there once is
+// not looked for again: asking while containers start takes Docker long. A start that misses it forgets it.
 func (e *Engine) ensureNetwork(ctx context.Context, vpc orchestrator.VPC) error {
 	e.networks.Lock()
 	defer e.networks.Unlock()
+	if e.present[vpc] {
+		return nil
+	}
 	name := e.networkName(vpc.ID)
 	found, err := e.client.NetworkInspect(ctx, name, network.InspectOptions{})
-	if err == nil {
-		return e.checkNetwork(found, vpc)
+	switch {
+	case err == nil:
+		err = e.checkNetwork(found, vpc)
+	case cerrdefs.IsNotFound(err):
+		_, err = e.client.NetworkCreate(ctx, name, e.networkOptions(vpc))
+		if cerrdefs.IsConflict(err) { // another process of ours was faster
+			err = nil
+		}
 	}
-	if !cerrdefs.IsNotFound(err) {
-		return fmt.Errorf("inspect network %s: %w", name, err)
+	if err != nil {
+		return fmt.Errorf("make network %s for %s: %w", name, vpc.CIDR, err)
 	}
-	if _, err := e.client.NetworkCreate(ctx, name, e.networkOptions(vpc)); err != nil && !cerrdefs.IsConflict(err) {
-		return fmt.Errorf("create network %s for %s: %w", name, vpc.CIDR, err)
-	}
+	e.present[vpc] = true
 	return nil
+}
+
+func (e *Engine) forgetNetworks() {
+	e.networks.Lock()
+	defer e.networks.Unlock()
+	clear(e.present)
 }
 
 func (e *Engine) networkOptions(vpc orchestrator.VPC) network.CreateOptions {

@@ -101,7 +101,7 @@ func pauseFS(elf []byte) io.Reader {
 
 // removePauseImage removes the image unless another instance uses it.
 func (e *Engine) removePauseImage(ctx context.Context) error {
-	_, err := e.client.ImageRemove(ctx, pauseImage, image.RemoveOptions{})
+	_, err := e.client.ImageRemove(ctx, pauseImage, image.RemoveOptions{PruneChildren: true})
 	if cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
 		return nil
 	}

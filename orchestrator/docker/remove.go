@@ -98,6 +98,7 @@ func (e *Engine) removeVolumes(ctx context.Context, task string) error {
 }
 
 func (e *Engine) removeNetworks(ctx context.Context) error {
+	defer e.forgetNetworks()
 	list, err := e.client.NetworkList(ctx, network.ListOptions{Filters: e.ours("")})
 	if err != nil {
 		return fmt.Errorf("list networks: %w", err)

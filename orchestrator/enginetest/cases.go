@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"drydock/orchestrator"
 	"drydock/taskdefs"
@@ -138,6 +139,16 @@ func dependencyFails(tr *trial) {
 	s.Containers[1].DependsOn = []taskdefs.ContainerDependency{{ContainerName: Failing, Condition: "SUCCESS"}}
 	if why := tr.refused(s); why.Container != Graceful {
 		tr.Errorf("refused for %v of %q, want %s", why, why.Container, Graceful)
+	}
+}
+
+func dependencyTimesOut(tr *trial) {
+	s := tr.spec(Graceful, Default)
+	s.Containers[0].StartTimeout = 2
+	s.Containers[1].DependsOn = []taskdefs.ContainerDependency{{ContainerName: Graceful, Condition: "COMPLETE"}}
+	why := tr.refused(s)
+	if why.Container != Default || !strings.Contains(why.Error(), "timed out after 2s") {
+		tr.Errorf("refused for %v of %q, want the time-out", why, why.Container)
 	}
 }
 

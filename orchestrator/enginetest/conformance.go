@@ -62,6 +62,7 @@ var cases = []struct {
 	{"StopReversesDependencies", stopReverses},
 	{"DependencyConditions", dependencyConditions},
 	{"DependencyThatFails", dependencyFails},
+	{"DependencyThatTakesTooLong", dependencyTimesOut},
 	{"UnknownTask", unknownTask},
 	{"ExitIsSeen", exitIsSeen},
 	{"OutOfMemory", outOfMemory},

@@ -15,9 +15,6 @@ import (
 // defaultStopTimeout is what a container gets that sets no stopTimeout (ECS-203).
 const defaultStopTimeout = 30 * time.Second
 
-// defaultStartTimeout is how long a dependent waits for a container that sets no startTimeout (ECS-205).
-const defaultStartTimeout = 3 * time.Minute
-
 // Fake is an [orchestrator.Engine] in memory.
 type Fake struct {
 	machine  *machine
@@ -118,11 +115,11 @@ func (f *Fake) await(ctx context.Context, spec orchestrator.TaskSpec, name strin
 	if c == nil {
 		return dependencyError(name, dep, errors.New("it has not been started"))
 	}
-	timeout := defaultStartTimeout
-	if c.def.StartTimeout > 0 {
-		timeout = time.Duration(c.def.StartTimeout) * time.Second
+	timed, cancel := context.WithCancel(ctx)
+	timeout := time.Duration(c.def.StartTimeout) * time.Second
+	if timeout > 0 { // ECS-205
+		timed, cancel = context.WithDeadline(ctx, c.obs.StartedAt.Add(timeout))
 	}
-	timed, cancel := context.WithDeadline(ctx, c.obs.StartedAt.Add(timeout))
 	defer cancel()
 	var never error
 	err := m.wait(timed, func() bool {

@@ -1,0 +1,145 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+
+	"drydock/orchestrator"
+)
+
+// request is a container as Docker is asked to create it.
+type request struct {
+	container string // as in the task definition
+	name      string // Docker's
+	config    *container.Config
+	host      *container.HostConfig
+	network   *network.NetworkingConfig
+	vpc       orchestrator.VPC
+}
+
+// start creates what is not there and starts what has never run.
+func (e *Engine) start(ctx context.Context, r request) (string, error) {
+	id, ran, err := e.find(ctx, r)
+	if err != nil || ran {
+		return id, err
+	}
+	if id == "" {
+		if err := e.ensureImage(ctx, r.container, r.config.Image); err != nil {
+			return "", err
+		}
+	}
+	release, err := e.slot(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if id == "" {
+		if id, err = e.create(ctx, r); err != nil {
+			return "", err
+		}
+	}
+	err = e.client.ContainerStart(ctx, id, container.StartOptions{})
+	if err != nil && e.repair(ctx, r, err) {
+		id, err = e.startAfresh(ctx, id, r)
+	}
+	if err != nil {
+		return "", e.startError(ctx, r.container, "CannotStartContainerError", err)
+	}
+	return id, nil
+}
+
+// repair does something about the cause of a failed start, if it can.
+func (e *Engine) repair(ctx context.Context, r request, err error) bool {
+	switch {
+	case cerrdefs.IsNotFound(err) && r.network != nil: // the network vanished
+		e.forgetNetworks()
+		return e.ensureNetwork(ctx, r.vpc) == nil
+	case strings.Contains(err.Error(), "rlimit") && slices.Contains(r.host.Ulimits, fargateNofile):
+		// Docker's own limit of open files is lower than Fargate's and it may not raise it. It has
+		// no error code for that, only a text.
+		if !e.ownNofile.Swap(true) {
+			e.log.Warn("docker may not raise the limit of open files to Fargate's: tasks have docker's own", "limit", defaultNofile)
+		}
+		r.host.Ulimits = slices.DeleteFunc(r.host.Ulimits, func(u *container.Ulimit) bool { return u == fargateNofile })
+		return true
+	}
+	return false
+}
+
+// startAfresh starts a new container in place of one that could not be started.
+func (e *Engine) startAfresh(ctx context.Context, id string, r request) (string, error) {
+	if err := e.removeContainer(ctx, id); err != nil {
+		return "", err
+	}
+	id, err := e.create(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	return id, e.client.ContainerStart(ctx, id, container.StartOptions{})
+}
+
+// find looks for the container of an earlier call; ran says whether it has been started. A
+// container of that name that is not ours is left alone and is an error.
+func (e *Engine) find(ctx context.Context, r request) (id string, ran bool, err error) {
+	c, err := e.client.ContainerInspect(ctx, r.name)
+	if cerrdefs.IsNotFound(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("inspect container %s: %w", r.name, err)
+	}
+	if c.Config.Labels[labelInstance] != e.config.Instance {
+		return "", false, &orchestrator.StartError{
+			Container: r.container,
+			Name:      "CannotCreateContainerError",
+			Err:       fmt.Errorf("a container named %s exists and is not drydock's: remove it (`docker rm -f %s`)", r.name, r.name),
+		}
+	}
+	return c.ID, c.State.Status != container.StateCreated, nil
+}
+
+// create creates the container, or finds the one that a call cut off before has had created.
+func (e *Engine) create(ctx context.Context, r request) (string, error) {
+	made, err := e.client.ContainerCreate(ctx, r.config, r.host, r.network, nil, r.name)
+	if cerrdefs.IsConflict(err) {
+		return e.createdMeanwhile(ctx, r, err)
+	}
+	if err != nil {
+		return "", e.startError(ctx, r.container, "CannotCreateContainerError", err)
+	}
+	for _, w := range made.Warnings {
+		e.log.Debug("docker warns", "container", r.name, "warning", w)
+	}
+	return made.ID, nil
+}
+
+// createdMeanwhile waits for the container that has our name. Docker reserves a name before it
+// shows the container.
+func (e *Engine) createdMeanwhile(ctx context.Context, r request, conflict error) (string, error) {
+	for deadline := time.Now().Add(reservation); time.Now().Before(deadline) && ctx.Err() == nil; sleep(ctx, poll) {
+		if id, _, err := e.find(ctx, r); id != "" || err != nil {
+			return id, err
+		}
+	}
+	return "", e.startError(ctx, r.container, "CannotCreateContainerError", conflict)
+}
+
+// startError puts an error into ECS's words, unless it says nothing about the task.
+func (e *Engine) startError(ctx context.Context, container, name string, err error) error {
+	if transient(ctx, err) {
+		return err
+	}
+	var already *orchestrator.StartError
+	if errors.As(err, &already) {
+		return err
+	}
+	return &orchestrator.StartError{Container: container, Name: name, Err: err}
+}
