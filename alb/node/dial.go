@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialTCP connects from a source address, with SO_MARK set if mark is not 0.
-func dialTCP(ctx context.Context, from netip.Addr, mark uint32, to netip.AddrPort) (net.Conn, error) {
+// DialTCP connects from a source address, with SO_MARK set if mark is not 0.
+func DialTCP(ctx context.Context, from netip.Addr, mark uint32, to netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: -1}
 	if from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))

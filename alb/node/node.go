@@ -69,7 +69,7 @@ func New(config Config) *Node {
 		config.Listen = listenTCP
 	}
 	if config.Dial == nil {
-		config.Dial = dialTCP
+		config.Dial = DialTCP
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
