@@ -32,7 +32,7 @@ func Register(s *awsapi.Server, n *network.Network) {
 	awsapi.Handle(s, "ec2", "DescribeSecurityGroupRules", a.describeSecurityGroupRules)
 }
 
-// dryRun is the answer to a call that asks whether it would be allowed: nothing is done.
+// dryRun is the answer to a call that asks whether it would be allowed: nothing is done (WIRE-017).
 func dryRun(asked *bool) error {
 	if !awsapi.Value(asked) {
 		return nil
@@ -40,7 +40,7 @@ func dryRun(asked *bool) error {
 	return &awsapi.Error{Code: "DryRunOperation", Message: "Request would have succeeded, but DryRun flag is set.", Status: http.StatusPreconditionFailed}
 }
 
-// pageSize is the most that EC2 returns at once.
+// pageSize is the most that EC2 returns at once (WIRE-020).
 const pageSize = 1000
 
 // page is [awsapi.Page] in EC2's words.
