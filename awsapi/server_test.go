@@ -94,7 +94,7 @@ func TestDispatch_ByTargetVersionAndScopeNotByPath(t *testing.T) {
 	post(t, s, "sts", "", "Action=GetCallerIdentity&Version=2011-06-15", elsewhere).want(t, 200, "<Account>123456789012</Account>", "<UserId>AKIDEXAMPLE</UserId>")
 	post(t, s, "sts", "", "Action=GetCallerIdentity").want(t, 200, "<Account>") // no version: the scope tells
 	post(t, s, "sqs", "", "Action=ListQueues&Version=2012-11-05").want(t, 400, "InvalidAction", "does not serve the service &#34;sqs&#34;")
-	post(t, s, "logs", "Logs_20140328.DescribeLogGroups", "{}").want(t, 400, "UnknownOperationException", `does not serve the service \"logs\"`)
+	post(t, s, "kinesis", "Kinesis_20131202.ListStreams", "{}").want(t, 400, "UnknownOperationException", `does not serve the service \"kinesis\"`)
 }
 
 func TestDispatch_PresignedURL(t *testing.T) {

@@ -111,7 +111,7 @@ func generate(room string, ops list) error {
 			return fmt.Errorf("%s: %w", service, err)
 		}
 		models = append(models, m)
-		dir := filepath.Join(room, service)
+		dir := filepath.Join(room, m.packageName())
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return err
 		}

@@ -45,23 +45,29 @@ type shapeRef struct {
 }
 
 type shape struct {
-	Type       string
-	Members    members
-	Member     *shapeRef // of a list
-	Key, Value *shapeRef // of a map
-	Required   []string
-	Enum       []string
-	Min, Max   *json.Number
-	Pattern    string
-	Document   bool
-	Exception  bool
-	Fault      bool
-	Flattened  bool
-	Error      *struct {
+	Type            string
+	Members         members
+	Member          *shapeRef // of a list
+	Key, Value      *shapeRef // of a map
+	Required        []string
+	Enum            []string
+	Min, Max        *json.Number
+	Pattern         string
+	Document        bool
+	Exception       bool
+	Fault           bool
+	Flattened       bool
+	TimestampFormat string
+	Error           *struct {
 		Code           string
 		HTTPStatusCode int
 	}
 }
+
+// packageName returns the name of the service's Go package and folder.
+func (m *model) packageName() string { return packageName(m.name) }
+
+func packageName(service string) string { return strings.ReplaceAll(service, "-", "") }
 
 // members keeps the order of the model.
 type members struct {
@@ -153,8 +159,8 @@ func (m *model) check() error {
 
 func (m *model) checkShape(name string) error {
 	s := m.Shapes[name]
-	if s.Flattened {
-		return fmt.Errorf("flattened is not supported")
+	if s.Flattened || s.TimestampFormat != "" {
+		return fmt.Errorf("a trait is not supported")
 	}
 	for _, ref := range s.refs() {
 		if ref.Flattened || ref.XMLAttribute || ref.Location != "" {

@@ -16,7 +16,7 @@ func printTable(w io.Writer, room string, ops list) error {
 	fmt.Fprintln(w, "| service | operation | implemented |")
 	fmt.Fprintln(w, "|---|---|---|")
 	for _, service := range ops.services {
-		handled, err := handledIn(filepath.Join(room, service))
+		handled, err := handledIn(filepath.Join(room, packageName(service)))
 		if err != nil {
 			return err
 		}

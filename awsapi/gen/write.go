@@ -38,7 +38,7 @@ func (m *model) shapesFile() []byte {
 	}
 	var file bytes.Buffer
 	file.WriteString(header)
-	fmt.Fprintf(&file, "package %s\n\n", m.name)
+	fmt.Fprintf(&file, "package %s\n\n", m.packageName())
 	for _, path := range []string{"encoding/json", "time"} {
 		word := path[strings.LastIndex(path, "/")+1:] + "."
 		if bytes.Contains(body.Bytes(), []byte(word)) {
@@ -236,7 +236,7 @@ func shapesTestFile(models []*model) []byte {
 	var w bytes.Buffer
 	w.WriteString(header + "package awsapi_test\n\nimport (\n")
 	for _, m := range models {
-		fmt.Fprintf(&w, "%q\n", "drydock/awsapi/"+m.name)
+		fmt.Fprintf(&w, "%q\n", "drydock/awsapi/"+m.packageName())
 	}
 	w.WriteString(")\n\nvar shapes = []struct {\n service, operation string\n in, out any\n}{\n")
 	for _, m := range models {
@@ -248,7 +248,7 @@ func shapesTestFile(models []*model) []byte {
 			if ref := m.Operations[op].Output; ref != nil {
 				out = goName(ref.Shape)
 			}
-			fmt.Fprintf(&w, "{%q, %q, %s.%s{}, %s.%s{}},\n", m.name, op, m.name, in, m.name, out)
+			fmt.Fprintf(&w, "{%q, %q, %s.%s{}, %s.%s{}},\n", m.name, op, m.packageName(), in, m.packageName(), out)
 		}
 	}
 	w.WriteString("}\n")
