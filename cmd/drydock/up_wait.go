@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// pollInterval is how often the live views look.
+const pollInterval = 300 * time.Millisecond
+
+// waitSteady waits until services have reached a steady state, showing how far they are.
+func waitSteady(ctx context.Context, api *client, s *screen, cluster string, names []string, patience time.Duration) error {
+	started := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSlow)
+	defer cancel()
+	shown := ""
+	for {
+		status, err := api.status(ctx)
+		if err != nil {
+			return slowOr(err, shown, patience)
+		}
+		services := chosenServices(status, cluster, names)
+		if err := failedRollout(status, services); err != nil {
+			return err
+		}
+		if steady(services, len(names)) {
+			s.line("%s", s.paint(green, fmt.Sprintf("%s steady after %s", plural(len(names), "service"), duration(time.Since(started)))))
+			return nil
+		}
+		shown = showProgress(s, status, services, shown, started)
+		if err := pause(ctx, pollInterval); err != nil {
+			return slowOr(err, shown, patience)
+		}
+	}
+}
+
+var errSlow = fmt.Errorf("not steady in time")
+
+// slowOr words the end of the patience.
+func slowOr(err error, shown string, patience time.Duration) error {
+	if err != errSlow {
+		return err
+	}
+	return fmt.Errorf("not steady after %s: %s: see `drydock status --stopped` and `drydock events`, or wait longer with --timeout", duration(patience), shown)
+}
+
+func chosenServices(status *Status, cluster string, names []string) []ServiceStatus {
+	var chosen []ServiceStatus
+	for _, s := range status.Services {
+		if s.Cluster == cluster && slices.Contains(names, s.Name) && s.Status == "ACTIVE" {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
+}
+
+func steady(services []ServiceStatus, wanted int) bool {
+	return len(services) == wanted && !slices.ContainsFunc(services, func(s ServiceStatus) bool { return !s.Steady })
+}
+
+// failedRollout returns why a deployment has failed for good, if one has.
+func failedRollout(status *Status, services []ServiceStatus) error {
+	for _, s := range services {
+		if len(s.Deployments) == 0 || s.Deployments[0].RolloutState != "FAILED" {
+			continue
+		}
+		return fmt.Errorf("the deployment of %s failed: %s%s", s.Name, s.Deployments[0].Reason, lastStop(status, s))
+	}
+	return nil
+}
+
+// lastStop tells of the task of a service's newest deployment that stopped last.
+func lastStop(status *Status, s ServiceStatus) string {
+	var last *TaskStatus
+	for i := range status.Tasks {
+		t := &status.Tasks[i]
+		mine := t.Service == s.Name && t.Cluster == s.Cluster && len(s.Deployments) > 0 && t.Deployment == s.Deployments[0].ID
+		if mine && t.LastStatus == "STOPPED" && (last == nil || t.StoppedAt.After(last.StoppedAt)) {
+			last = t
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	return fmt.Sprintf("\ntask %s stopped: %s\nsee what it wrote with `drydock logs %s`", shortID(last.ID), stopReason(*last), shortID(last.ID))
+}
+
+// showProgress draws a table on a terminal; elsewhere it writes a line when something changed.
+func showProgress(s *screen, status *Status, services []ServiceStatus, shown string, started time.Time) string {
+	summary := progressSummary(services)
+	if s.terminal {
+		v := statusView{screen: s, now: time.Now()}
+		s.draw(fmt.Sprintf("waiting for steady services, %s\n%s", duration(time.Since(started)), v.services(services)))
+	} else if summary != shown {
+		s.line("%s", summary)
+	}
+	return summary
+}
+
+func progressSummary(services []ServiceStatus) string {
+	var parts []string
+	for _, s := range services {
+		part := fmt.Sprintf("%s %d/%d running", s.Name, s.Running, s.Desired)
+		healthy := 0
+		for _, g := range s.TargetGroups {
+			healthy += g.States["healthy"]
+		}
+		if len(s.TargetGroups) > 0 {
+			part += fmt.Sprintf(" %d healthy", healthy)
+		}
+		if len(s.Deployments) > 0 && s.Deployments[0].Failed > 0 {
+			part += fmt.Sprintf(" %d failed", s.Deployments[0].Failed)
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, " · ")
+}
