@@ -1,9 +1,165 @@
 package main
 
-import "github.com/urfave/cli/v2"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
 
-func daemonCommand() *cli.Command {
-	return &cli.Command{Name: "daemon", Usage: "run the daemon", Description: "Example:\n  drydock daemon"}
+	"github.com/urfave/cli/v2"
+
+	"drydock/alb"
+	"drydock/orchestrator"
+)
+
+// daemonConfig is what the daemon is told on its command line.
+type daemonConfig struct {
+	Listen     string
+	StateDir   string
+	ALBAddress netip.Addr
+	PortOffset int
+	CIDR       netip.Prefix
+	Pace       string
+	Region     string
+	Account    string
+	StrictIDs  bool
+	Verbose    bool
 }
 
-func defaultStateDir() string { return "/var/lib/drydock" }
+func daemonCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "daemon",
+		Usage: "run the daemon: ECS, the load balancer and the AWS APIs",
+		Description: "The daemon serves the AWS APIs on --listen and runs tasks as Docker containers. It stops on\n" +
+			"SIGTERM and leaves the containers running: the next daemon on the same --state-dir takes them over.\n\n" +
+			"Example:\n   drydock daemon --port-offset 8000        # a listener on port 80 answers on 127.0.0.1:8080 too",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:4566", EnvVars: twin("listen"), Usage: "`ADDRESS` of the AWS APIs; loopback only"},
+			&cli.StringFlag{Name: "state-dir", Value: defaultStateDir(), EnvVars: twin("state-dir"), Usage: "`DIR` that keeps everything"},
+			&cli.StringFlag{Name: "alb-address", Value: "127.0.0.1", EnvVars: twin("alb-address"), Usage: "`ADDRESS` on which load balancers listen"},
+			&cli.IntFlag{Name: "port-offset", EnvVars: twin("port-offset"), Usage: "`N` added to every listener's port, for those who may not bind low ones"},
+			&cli.StringFlag{Name: "vpc-cidr", Value: "172.31.0.0/16", EnvVars: twin("vpc-cidr"), Usage: "`CIDR` of the default VPC, when it is first made"},
+			&cli.StringFlag{Name: "pace", Value: "fast", EnvVars: twin("pace"), Usage: "`fast`, or aws: AWS's own internal lags too"},
+			&cli.StringFlag{Name: "region", Value: "us-east-1", EnvVars: twin("region"), Usage: "`REGION` in ARNs"},
+			&cli.StringFlag{Name: "account", Value: "123456789012", EnvVars: twin("account"), Usage: "`ACCOUNT` in ARNs"},
+			&cli.BoolFlag{Name: "strict-ids", EnvVars: twin("strict-ids"), Usage: "refuse unknown subnet, security group and VPC ids, instead of adopting them"},
+			&cli.BoolFlag{Name: "verbose", EnvVars: twin("verbose"), Usage: "log every step"},
+		},
+		Action: daemonAction,
+	}
+}
+
+// defaultStateDir is /var/lib/drydock for root and ~/.drydock for others.
+func defaultStateDir() string {
+	home, err := os.UserHomeDir()
+	if os.Geteuid() == 0 || err != nil {
+		return "/var/lib/drydock"
+	}
+	return filepath.Join(home, ".drydock")
+}
+
+func daemonAction(c *cli.Context) error {
+	config, err := readDaemonConfig(c)
+	if err != nil {
+		return err
+	}
+	d, err := openDaemon(c.Context, config, daemonLogger(c, config))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.App.ErrWriter, "drydock %s serves the AWS APIs on http://%s (state in %s, security groups: %s)\n",
+		version, d.Addr(), config.StateDir, d.network.EnforcementStatus())
+	return errors.Join(d.Run(c.Context), d.Close())
+}
+
+func daemonLogger(c *cli.Context, config daemonConfig) *slog.Logger {
+	level := slog.LevelInfo
+	if config.Verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
+}
+
+func readDaemonConfig(c *cli.Context) (daemonConfig, error) {
+	config := daemonConfig{
+		Listen: c.String("listen"), StateDir: c.String("state-dir"), PortOffset: c.Int("port-offset"),
+		Pace: c.String("pace"), Region: c.String("region"), Account: c.String("account"),
+		StrictIDs: c.Bool("strict-ids"), Verbose: c.Bool("verbose"),
+	}
+	if c.Args().Present() {
+		return config, usagef("daemon takes no argument, but was given %q", c.Args().First())
+	}
+	if err := checkLoopback(config.Listen); err != nil {
+		return config, err
+	}
+	var err error
+	if config.ALBAddress, err = netip.ParseAddr(c.String("alb-address")); err != nil {
+		return config, usagef("--alb-address %q is not an IP address: it looks like 127.0.0.1", c.String("alb-address"))
+	}
+	if config.CIDR, err = netip.ParsePrefix(c.String("vpc-cidr")); err != nil || !config.CIDR.Addr().Is4() || config.CIDR.Bits() < 16 || config.CIDR.Bits() > 27 {
+		return config, usagef("--vpc-cidr %q is not an IPv4 range of /16 to /27: it looks like 172.31.0.0/16", c.String("vpc-cidr"))
+	}
+	if config.PortOffset < 0 || config.PortOffset > 65000 {
+		return config, usagef("--port-offset %d is not between 0 and 65000", config.PortOffset)
+	}
+	if config.Pace != "fast" && config.Pace != "aws" {
+		return config, usagef("--pace %q is neither fast nor aws", config.Pace)
+	}
+	return config, nil
+}
+
+// checkLoopback refuses an address that others could reach: whoever may call the API is
+// root by way of Docker.
+func checkLoopback(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return usagef("--listen %q is not an address and port: it looks like 127.0.0.1:4566", listen)
+	}
+	if addr, err := netip.ParseAddr(host); host == "localhost" || err == nil && addr.IsLoopback() {
+		return nil
+	}
+	return usagef("--listen %q is not a loopback address: whoever reaches the API can run any container, so drydock listens on 127.0.0.1 only", listen)
+}
+
+// paces returns the schedulers' and the balancer's lags of a pace.
+func (c daemonConfig) paces() (orchestrator.Pace, alb.Pace, error) {
+	balancer, err := alb.PaceNamed(c.Pace)
+	if c.Pace == "aws" {
+		return orchestrator.PaceAWS, balancer, err
+	}
+	return orchestrator.PaceFast, balancer, err
+}
+
+// shutdownGrace is how long API calls may take to end when the daemon stops.
+const shutdownGrace = 3 * time.Second
+
+// serveUntil runs every actor until ctx ends or one of them fails, and returns when all have ended.
+func serveUntil(ctx context.Context, actors map[string]func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, len(actors))
+	for name, run := range actors {
+		go func() {
+			err := run(ctx)
+			if err != nil && ctx.Err() == nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			} else {
+				err = nil
+			}
+			ended <- err
+		}()
+	}
+	var first error
+	for range actors {
+		if err := <-ended; err != nil && first == nil {
+			first = err
+		}
+		cancel()
+	}
+	return first
+}

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"drydock/alb"
+	"drydock/alb/node"
+	"drydock/awsapi"
+	"drydock/awsapi/ec2"
+	"drydock/awsapi/ecs"
+	"drydock/awsapi/elbv2"
+	"drydock/awsapi/sts"
+	"drydock/network"
+	"drydock/network/iptables"
+	"drydock/orchestrator"
+	"drydock/orchestrator/docker"
+	"drydock/store"
+	"drydock/taskdefs"
+	"drydock/timeline"
+)
+
+// daemon is the whole program, wired. It is the only place that knows all rooms.
+type daemon struct {
+	config   daemonConfig
+	log      *slog.Logger
+	started  time.Time
+	instance string
+
+	store       *store.DB
+	events      *timeline.Log
+	requests    *timeline.Recorder
+	network     *network.Network
+	enforcer    network.Enforcer
+	node        *node.Node
+	balancer    *alb.Balancer
+	definitions *taskdefs.Catalogue
+	engine      *docker.Engine
+	scheduler   *orchestrator.Controller
+
+	listener net.Listener
+	server   *http.Server
+	quit     chan struct{} // closed when the private API has taken everything down
+	halt     func()        // ends every actor but the API server
+	halted   chan struct{} // closed when they have ended
+	removed  bool
+}
+
+// openDaemon puts the parts together and listens. Nothing runs before Run.
+func openDaemon(ctx context.Context, config daemonConfig, log *slog.Logger) (*daemon, error) {
+	d := &daemon{config: config, log: log, started: time.Now(), quit: make(chan struct{}), halted: make(chan struct{})}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *daemon) open(ctx context.Context) error {
+	var err error
+	if d.store, err = store.Open(ctx, d.config.StateDir); err != nil {
+		return err
+	}
+	if d.listener, err = net.Listen("tcp", d.config.Listen); err != nil {
+		return fmt.Errorf("serve the AWS APIs: %w; see who listens there with `ss -ltnp`, or choose another address with --listen", err)
+	}
+	if d.instance, err = d.loadInstance(ctx); err != nil {
+		return err
+	}
+	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openBalancer, d.openScheduler, d.openAPI} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// instanceRow holds the 8 hex digits in the labels and names of everything that is ours.
+const instanceRow = "daemon/instance"
+
+func (d *daemon) loadInstance(ctx context.Context) (string, error) {
+	var instance string
+	err := d.store.Load(ctx, "daemon", func(_ string, doc []byte) error { return json.Unmarshal(doc, &instance) })
+	if err != nil || instance != "" {
+		return instance, err
+	}
+	var b [4]byte
+	rand.Read(b[:])
+	instance = hex.EncodeToString(b[:])
+	return instance, d.store.Commit(ctx, map[string]any{instanceRow: instance}, nil)
+}
+
+func (d *daemon) containerInstance() string {
+	return fmt.Sprintf("arn:aws:ecs:%s:%s:container-instance/%s", d.config.Region, d.config.Account, d.instance)
+}
+
+func (d *daemon) openTimeline(ctx context.Context) error {
+	d.events = timeline.NewLog(d.store, 0)
+	if err := d.events.Restore(ctx); err != nil {
+		return fmt.Errorf("restore the timeline: %w", err)
+	}
+	d.store.OnCommit = func(events []timeline.Event) { d.events.Append(events...) }
+	d.requests = timeline.NewRecorder(d.store, timeline.RecorderOptions{})
+	return d.say(ctx, timeline.Daemon, fmt.Sprintf("drydock %s started, pid %d", version, os.Getpid()), nil)
+}
+
+// say puts an event about the daemon itself on the timeline.
+func (d *daemon) say(ctx context.Context, kind timeline.Kind, message string, data map[string]string) error {
+	e := timeline.Event{Seq: d.store.NextSeq(), Time: time.Now(), Kind: kind, Subject: "drydock", Message: message, Data: data}
+	return d.store.Commit(ctx, nil, []timeline.Event{e})
+}
+
+func (d *daemon) openNetwork(ctx context.Context) error {
+	cidr, err := d.chooseCIDR(ctx)
+	if err != nil {
+		return err
+	}
+	d.network, err = network.Open(ctx, d.store, network.Config{
+		Region: d.config.Region, Account: d.config.Account, CIDR: cidr, StrictIDs: d.config.StrictIDs,
+		Prefix: d.prefix(), Enforced: true,
+		BridgeName: func(vpc string) string { return docker.BridgeName(d.instance, vpc) },
+	})
+	if err != nil {
+		return err
+	}
+	d.enforcer = iptables.New(d.prefix(), d.network.Bridge())
+	return nil
+}
+
+// prefix begins the names of our chains and sets.
+func (d *daemon) prefix() string { return "dd" + d.instance[:6] }
+
+// chooseCIDR returns the range for a new default VPC: the wanted one, unless a Docker
+// network or a route of this machine is in it.
+func (d *daemon) chooseCIDR(ctx context.Context) (netip.Prefix, error) {
+	known := false
+	if err := d.store.Load(ctx, "vpc", func(string, []byte) error { known = true; return nil }); err != nil || known {
+		return d.config.CIDR, err
+	}
+	taken, err := d.engine.UsedPrefixes(ctx)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("look for a free address range: %w", err)
+	}
+	routes, err := docker.HostRoutes()
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("look for a free address range: %w", err)
+	}
+	for _, r := range routes {
+		taken = append(taken, r.Prefix)
+	}
+	chosen, ok := network.PickCIDR(d.config.CIDR, taken)
+	if !ok {
+		return netip.Prefix{}, fmt.Errorf("every address range that drydock knows is in use by Docker networks or routes of this machine: name a free one with --vpc-cidr")
+	}
+	if chosen == d.config.CIDR {
+		return chosen, nil
+	}
+	message := fmt.Sprintf("the address range %s is in use on this machine: the default VPC gets %s", d.config.CIDR, chosen)
+	d.log.Warn(message)
+	return chosen, d.say(ctx, timeline.Warning, message, nil)
+}
+
+func (d *daemon) openBalancer(ctx context.Context) error {
+	_, pace, err := d.config.paces()
+	if err != nil {
+		return err
+	}
+	d.node = node.New(node.Config{Sink: sink{d}, Dial: d.dial, Logger: d.log})
+	d.balancer, err = alb.Open(ctx, d.store, d.node, d.network, alb.Config{
+		Region: d.config.Region, Account: d.config.Account, Address: d.config.ALBAddress,
+		PortOffset: d.config.PortOffset, Pace: pace, Mark: network.Mark,
+	})
+	return err
+}
+
+// dial reaches a target from the balancer's own address as far as the host has it.
+func (d *daemon) dial(ctx context.Context, from netip.Addr, _ uint32, to netip.AddrPort) (net.Conn, error) {
+	source, mark := d.network.DialFrom(from)
+	return node.DialTCP(ctx, source, mark, to)
+}
+
+// sink takes in what the load balancer node reports.
+type sink struct{ d *daemon }
+
+func (s sink) HealthChanged(h node.HealthChange) { s.d.balancer.HealthChanged(h) }
+
+func (s sink) Finished(o timeline.Outcome) { s.d.requests.Record(o) }
+
+func (d *daemon) openScheduler(ctx context.Context) error {
+	pace, _, err := d.config.paces()
+	if err != nil {
+		return err
+	}
+	if d.definitions, err = taskdefs.Open(ctx, d.store, d.config.Region, d.config.Account); err != nil {
+		return err
+	}
+	d.scheduler, err = orchestrator.New(ctx, d.store, d.engine, d.balancer, d.network, d.definitions, orchestrator.Config{
+		Region: d.config.Region, Account: d.config.Account, Pace: pace, Logger: d.log,
+		Hosts: d.balancerNames, BeforeRemove: d.keepLogs,
+	})
+	return err
+}
+
+// balancerNames are the names under which tasks find the load balancers.
+func (d *daemon) balancerNames() map[string]string {
+	all, err := d.balancer.DescribeLoadBalancers(context.Background(), nil, nil)
+	if err != nil {
+		return nil
+	}
+	names := make(map[string]string, len(all))
+	for _, lb := range all {
+		names[lb.DNSName] = lb.VPCAddress.String()
+	}
+	return names
+}
+
+func (d *daemon) openAPI(context.Context) error {
+	api := awsapi.NewServer()
+	api.Account, api.Log = d.config.Account, d.log
+	api.OnCall, api.OnDone = d.recordCall, d.recordDone
+	ecs.Register(api, d.scheduler, d.definitions)
+	elbv2.Register(api, d.balancer)
+	ec2.Register(api, d.network)
+	sts.Register(api)
+	mux := http.NewServeMux()
+	mux.Handle("/_drydock/", awsapi.Guard(nil, d.private()))
+	mux.Handle("/", api)
+	d.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
+	return nil
+}
+
+// Addr returns the address of the AWS APIs.
+func (d *daemon) Addr() net.Addr { return d.listener.Addr() }
+
+// Run serves until ctx ends, or until the private API has taken everything down.
+func (d *daemon) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	parts, halt := context.WithCancel(ctx)
+	d.halt = halt
+	failed := make(chan error, 1)
+	go func() {
+		defer close(d.halted)
+		failed <- serveUntil(parts, map[string]func(context.Context) error{
+			"security groups": func(ctx context.Context) error { return d.network.Enforce(ctx, d.enforcer, 10*time.Second) },
+			"addresses":       d.freeAddresses,
+			"load balancer":   d.node.Run,
+			"target health":   d.balancer.Run,
+			"requests":        d.requests.Run,
+			"scheduler":       d.scheduler.Run,
+		})
+	}()
+	go d.server.Serve(d.listener)
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-d.quit:
+	case err = <-failed:
+	}
+	d.stopServing()
+	halt()
+	<-d.halted
+	return err
+}
+
+func (d *daemon) stopServing() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	if d.server.Shutdown(ctx) != nil {
+		d.server.Close() // those that follow events would wait forever
+	}
+}
+
+// freeAddresses gives addresses free when their quarantine ends.
+func (d *daemon) freeAddresses(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		if _, err := d.network.Expire(ctx, time.Now()); err != nil {
+			d.log.Error("free addresses", "error", err)
+		}
+		timer.Reset(5 * time.Second)
+	}
+}
+
+// Close releases what the daemon holds. Containers go on.
+func (d *daemon) Close() error {
+	var errs []error
+	if d.enforcer != nil && d.halt != nil && !d.removed {
+		errs = append(errs, d.enforcer.Remove(context.Background()))
+	}
+	if d.listener != nil {
+		d.listener.Close()
+	}
+	if d.store != nil {
+		if d.events != nil && !d.removed {
+			d.say(context.Background(), timeline.Daemon, "drydock stopped; containers go on", nil)
+		}
+		errs = append(errs, d.store.Close())
+	}
+	return errors.Join(errs...)
+}

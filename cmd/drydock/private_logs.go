@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"drydock/orchestrator"
+	"drydock/orchestrator/docker"
+)
+
+// keptLogLines is how much of a container's log outlives the container.
+const keptLogLines = 1000
+
+// serveLogs streams the log of one container of a task.
+func (d *daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	task, err := d.scheduler.Task("", q.Get("task"))
+	if err != nil {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no task %s", q.Get("task")), "`drydock status` lists the tasks")
+		return
+	}
+	name := q.Get("container")
+	if name == "" && len(task.Containers) > 0 {
+		name = task.Containers[0].Name
+	}
+	tail, _ := strconv.Atoi(q.Get("tail"))
+	log, err := d.openLog(r.Context(), task, name, docker.LogOptions{Follow: q.Get("follow") != "", Tail: tail})
+	if err != nil {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no log of container %s of task %s: %v", name, task.ID, err), "")
+		return
+	}
+	defer log.Close()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	io.Copy(flusher{w, http.NewResponseController(w)}, log)
+}
+
+// openLog opens a container's log, or what was kept of it.
+func (d *daemon) openLog(ctx context.Context, task *orchestrator.Task, container string, o docker.LogOptions) (io.ReadCloser, error) {
+	log, err := d.engine.Logs(ctx, task.ARN, container, o)
+	var gone *docker.NotFoundError
+	if !errors.As(err, &gone) {
+		return log, err
+	}
+	kept, openErr := os.Open(d.keptLog(task.ID, container))
+	if openErr != nil {
+		return nil, err
+	}
+	return kept, nil
+}
+
+func (d *daemon) keptLog(task, container string) string {
+	return filepath.Join(d.config.StateDir, "logs", task, container+".log")
+}
+
+// keepLogs saves the end of a task's logs before its containers are removed.
+func (d *daemon) keepLogs(ctx context.Context, t orchestrator.Task) {
+	for _, c := range t.Containers {
+		if err := d.keepLog(ctx, t, c.Name); err != nil {
+			d.log.Debug("keep a log", "task", t.ID, "container", c.Name, "error", err)
+		}
+	}
+}
+
+func (d *daemon) keepLog(ctx context.Context, t orchestrator.Task, container string) error {
+	log, err := d.engine.Logs(ctx, t.ARN, container, docker.LogOptions{Tail: keptLogLines})
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	path := d.keptLog(t.ID, container)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, log)
+	return errors.Join(err, f.Close())
+}
+
+// flusher sends every write on at once.
+type flusher struct {
+	w    io.Writer
+	ctrl *http.ResponseController
+}
+
+func (f flusher) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	f.ctrl.Flush()
+	return n, err
+}

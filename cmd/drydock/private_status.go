@@ -1,0 +1,212 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"drydock/alb"
+	"drydock/orchestrator"
+)
+
+func (d *daemon) serveStatus(w http.ResponseWriter, r *http.Request) {
+	snapshot := d.scheduler.Snapshot()
+	groups := d.groupNames(r.Context())
+	targets := d.balancer.Targets()
+	reply(w, Status{
+		Daemon:        d.daemonStatus(snapshot.Engine),
+		LoadBalancers: d.balancerStatus(r.Context(), groups),
+		Services:      serviceStatus(snapshot, targets, groups),
+		Tasks:         d.taskStatus(snapshot, targets, groups),
+	})
+}
+
+func (d *daemon) daemonStatus(trouble string) DaemonStatus {
+	vpc := d.network.DefaultVPC()
+	return DaemonStatus{
+		Version: version, PID: os.Getpid(), StartedAt: d.started, StateDir: d.config.StateDir, Instance: d.instance,
+		Listen: d.Addr().String(), Pace: d.config.Pace, Region: d.config.Region, Account: d.config.Account,
+		VPC: vpc.ID, CIDR: vpc.CIDR.String(), SecurityGroups: d.network.EnforcementStatus(),
+		Engine: cmp.Or(trouble, "Docker answers"),
+	}
+}
+
+// groupNames returns the names of the target groups by ARN.
+func (d *daemon) groupNames(ctx context.Context) map[string]string {
+	groups, _ := d.balancer.DescribeTargetGroups(ctx, "", nil, nil)
+	names := make(map[string]string, len(groups))
+	for _, g := range groups {
+		names[g.ARN] = g.Name
+	}
+	return names
+}
+
+func (d *daemon) balancerStatus(ctx context.Context, groups map[string]string) []LoadBalancerStatus {
+	all, _ := d.balancer.DescribeLoadBalancers(ctx, nil, nil)
+	out := make([]LoadBalancerStatus, 0, len(all))
+	for _, lb := range all {
+		status := LoadBalancerStatus{Name: lb.Name, ARN: lb.ARN, DNSName: lb.DNSName, State: lb.State.Code, VPCAddress: lb.VPCAddress.String()}
+		listeners, _ := d.balancer.DescribeListeners(ctx, lb.ARN, nil)
+		for _, l := range listeners {
+			rules, _ := d.balancer.DescribeRules(ctx, l.ARN, nil)
+			status.Listeners = append(status.Listeners, ListenerStatus{ARN: l.ARN, URL: listenerURL(l), Error: l.Problem, Rules: ruleStatus(rules, groups)})
+		}
+		out = append(out, status)
+	}
+	return out
+}
+
+func listenerURL(l alb.Listener) string {
+	scheme, usual := "http", uint16(80)
+	if l.Protocol == "HTTPS" {
+		scheme, usual = "https", 443
+	}
+	if l.Address.Port() == usual {
+		return scheme + "://" + l.Address.Addr().String()
+	}
+	return scheme + "://" + l.Address.String()
+}
+
+func ruleStatus(rules []alb.Rule, groups map[string]string) []RuleStatus {
+	var out []RuleStatus
+	for _, r := range rules {
+		var conditions []string
+		for _, c := range r.Conditions {
+			conditions = append(conditions, conditionWords(c))
+		}
+		out = append(out, RuleStatus{Priority: r.Priority, If: strings.Join(conditions, " and "), Then: actionWords(r.Actions, groups)})
+	}
+	return out
+}
+
+func conditionWords(c alb.Condition) string {
+	values := c.Values
+	for _, config := range []*alb.ValuesConfig{c.PathPatternConfig, c.HostHeaderConfig, c.HTTPRequestMethodConfig, c.SourceIPConfig} {
+		if config != nil {
+			values = config.Values
+		}
+	}
+	field := strings.NewReplacer("path-pattern", "path", "host-header", "host", "http-request-method", "method").Replace(c.Field)
+	if c.HTTPHeaderConfig != nil {
+		field, values = c.HTTPHeaderConfig.HTTPHeaderName+":", c.HTTPHeaderConfig.Values
+	}
+	if c.QueryStringConfig != nil {
+		values = nil
+		for _, kv := range c.QueryStringConfig.Values {
+			values = append(values, kv.Key+"="+kv.Value)
+		}
+	}
+	return field + " " + strings.Join(values, " or ")
+}
+
+func actionWords(actions []alb.Action, groups map[string]string) string {
+	if len(actions) == 0 {
+		return ""
+	}
+	a := actions[len(actions)-1]
+	switch {
+	case a.FixedResponseConfig != nil:
+		return "fixed " + a.FixedResponseConfig.StatusCode
+	case a.RedirectConfig != nil:
+		return "redirect " + strings.TrimPrefix(a.RedirectConfig.StatusCode, "HTTP_")
+	case a.ForwardConfig != nil && len(a.ForwardConfig.TargetGroups) > 1:
+		var parts []string
+		for _, g := range a.ForwardConfig.TargetGroups {
+			weight := 1
+			if g.Weight != nil {
+				weight = *g.Weight
+			}
+			parts = append(parts, fmt.Sprintf("%s×%d", groups[g.TargetGroupARN], weight))
+		}
+		return "forward " + strings.Join(parts, ", ")
+	case a.TargetGroupARN == "" && a.ForwardConfig != nil && len(a.ForwardConfig.TargetGroups) == 1:
+		return "forward " + groups[a.ForwardConfig.TargetGroups[0].TargetGroupARN]
+	}
+	return "forward " + groups[a.TargetGroupARN]
+}
+
+func serviceStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string) []ServiceStatus {
+	out := []ServiceStatus{}
+	for _, s := range snapshot.Services {
+		if s.Status == orchestrator.ServiceInactive {
+			continue
+		}
+		status := ServiceStatus{
+			Name: s.Name, ARN: s.ARN, Cluster: s.Cluster, Status: s.Status, TaskDefinition: revisionName(s.TaskDefinition),
+			Desired: s.DesiredCount, Steady: s.Steady,
+		}
+		for _, d := range s.Deployments {
+			status.Running += d.RunningCount
+			status.Pending += d.PendingCount
+			status.Deployments = append(status.Deployments, DeploymentStatus{
+				ID: d.ID, Status: d.Status, TaskDefinition: revisionName(d.Revision.TaskDefinition),
+				Desired: d.DesiredCount, Running: d.RunningCount, Pending: d.PendingCount, Healthy: d.HealthyCount,
+				Failed: d.FailedTasks, RolloutState: d.RolloutState, Reason: d.RolloutReason, CreatedAt: d.CreatedAt,
+			})
+		}
+		for _, lb := range s.LoadBalancers {
+			status.TargetGroups = append(status.TargetGroups, groupStatus(lb.TargetGroupARN, targets, groups))
+		}
+		out = append(out, status)
+	}
+	slices.SortFunc(out, func(a, b ServiceStatus) int { return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Name, b.Name)) })
+	return out
+}
+
+func groupStatus(arn string, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string) TargetGroupStatus {
+	status := TargetGroupStatus{Name: groups[arn], ARN: arn, States: map[string]int{}}
+	for k, h := range targets {
+		if k.TargetGroup == arn {
+			status.States[string(h.State)]++
+		}
+	}
+	return status
+}
+
+// revisionName returns family:revision of a task definition's ARN.
+func revisionName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+
+func (d *daemon) taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string) []TaskStatus {
+	out := []TaskStatus{}
+	for _, t := range snapshot.Tasks {
+		status := TaskStatus{
+			ID: t.ID, ARN: t.ARN, Cluster: t.Cluster, Deployment: t.Deployment, TaskDefinition: revisionName(t.TaskDefinition),
+			LastStatus: string(t.Status), DesiredStatus: string(t.Desired), Health: t.Health,
+			CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, StoppedAt: t.StoppedAt, StoppedReason: t.StopReason,
+		}
+		if s := snapshot.Services[t.Service]; s != nil {
+			status.Service = s.Name
+		}
+		if t.Interface != nil {
+			status.Address, status.Zone = t.Interface.Address.String(), t.Interface.Zone
+			status.Targets = d.targetStatus(t, targets, groups)
+		}
+		for _, c := range t.Containers {
+			status.Containers = append(status.Containers, ContainerStatus{
+				Name: c.Name, Image: c.Image, Status: c.Status, RuntimeID: c.RuntimeID, ExitCode: c.ExitCode, Reason: c.Reason,
+			})
+		}
+		out = append(out, status)
+	}
+	slices.SortFunc(out, func(a, b TaskStatus) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID)) })
+	return out
+}
+
+func (d *daemon) targetStatus(t *orchestrator.Task, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string) []TaskTarget {
+	var out []TaskTarget
+	for _, lb := range t.LoadBalancers {
+		h, ok := targets[alb.TargetKey{TargetGroup: lb.TargetGroupARN, ID: t.Interface.Address.String(), Port: lb.ContainerPort}]
+		if !ok || h.Target.Task != t.ARN {
+			continue
+		}
+		out = append(out, TaskTarget{
+			TargetGroup: groups[lb.TargetGroupARN], State: string(h.State), Reason: h.Reason, Description: h.Description,
+			DrainUntil: h.DrainUntil, InFlight: d.node.InFlight(h.Registration),
+		})
+	}
+	return out
+}
