@@ -2,10 +2,9 @@ package node
 
 import "time"
 
-// Values that AWS fixes or does not document, in one place. Facts: ALB-002 to ALB-009.
+// Values that AWS fixes or does not document, in one place: ALB-002, ALB-003, ALB-004, ALB-005.
 const (
 	connectTimeout = 10 * time.Second // documented: connect to a target
-	attempts       = 1                // ALB-001: a request is sent to a target once, whatever happens
 
 	maxRequestLine    = 16 << 10 // documented
 	maxHeaderLine     = 16 << 10 // documented
@@ -18,15 +17,14 @@ const (
 
 // Values of our own.
 const (
-	defaultGrace  = 5 * time.Second
-	watchAfter    = 50 * time.Millisecond  // wait for a target this long before watching whether the client leaves
-	raceWithin    = 200 * time.Millisecond // a reused connection that ends this soon after the write lost the keep-alive race
-	listenRetry   = time.Second
-	lingerFor     = time.Second // how long unread input is thrown away before a connection is closed
-	lingerBytes   = 1 << 20
-	spliceAbove   = 128 << 10
-	spliceSlice   = 1 << 20
-	clientBuffer  = 4 << 10
-	targetBuffer  = 64 << 10
-	keepOutBuffer = 128 << 10
+	defaultGrace = 5 * time.Second
+	watchAfter   = 50 * time.Millisecond  // wait for a target this long before watching whether the client leaves
+	raceWithin   = 200 * time.Millisecond // a reused connection that ends this soon after the write lost the keep-alive race
+	listenRetry  = time.Second
+	lingerFor    = time.Second // how long unread input is thrown away before a connection is closed
+	lingerBytes  = 1 << 20
+	spliceAbove  = 128 << 10
+	spliceSlice  = 1 << 20
+	clientBuffer = 4 << 10
+	targetBuffer = 64 << 10
 )

@@ -35,14 +35,14 @@ type clientConn struct {
 	res      response
 	body     body
 	out      []byte
+	outPage  *[targetBuffer]byte // below out; nil while idle
 	o        timeline.Outcome
 	keep     bool
 	http11   bool
 	headOnly bool
 	chrome   bool
-	wrote    bool // something of the response has been written
-	broken   bool // the client cannot be written to
-	target   *target
+	wrote    bool      // something of the response has been written
+	broken   bool      // the client cannot be written to
 	sent     time.Time // request head written to the target
 	since    time.Time // the target is awaited since then
 	first    time.Time // first byte from the target
@@ -68,6 +68,18 @@ func (c *clientConn) serve() {
 	for c.next() {
 	}
 	c.conn.Close()
+	c.slim()
+}
+
+// slim gives back what an idle connection does not need.
+func (c *clientConn) slim() {
+	if c.outPage != nil {
+		pages.Put(c.outPage)
+		c.outPage, c.out = nil, nil
+	}
+	if c.rd.len() == 0 && len(c.rd.buf) > 2*clientBuffer {
+		c.rd.buf, c.rd.r, c.rd.w = make([]byte, clientBuffer), 0, 0
+	}
 }
 
 // quit makes an idle connection close now and another one after its request.
@@ -133,6 +145,7 @@ func (c *clientConn) park() bool {
 	if r == nil {
 		return false
 	}
+	c.slim()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = !c.stop
@@ -152,12 +165,13 @@ func (c *clientConn) begin(now time.Time) {
 		RequestTime: -1, TargetTime: -1, ResponseTime: -1, SnapshotVersion: r.version,
 	}
 	c.keep, c.http11, c.headOnly, c.chrome, c.wrote = false, true, false, false, false
-	c.target, c.up, c.sent, c.first = nil, nil, time.Time{}, time.Time{}
+	c.up, c.sent, c.first = nil, time.Time{}, time.Time{}
 	c.body.start(&c.rd, noBody, 0)
 	c.req = request{fields: c.req.fields[:0]}
 	c.activity.Store(0)
-	if cap(c.out) > keepOutBuffer {
-		c.out = nil
+	if c.outPage == nil {
+		c.outPage = pages.Get().(*[targetBuffer]byte)
+		c.out = c.outPage[:0]
 	}
 }
 
@@ -279,6 +293,7 @@ func (c *clientConn) act() {
 	c.o.RulePriority, c.o.Action = r.priority, r.action
 	if c.req.expect && c.http11 && !c.body.done() && c.rd.len() == 0 {
 		c.conn.SetWriteDeadline(time.Now().Add(c.idleTimeout()))
+		c.req.expect = false
 		c.conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")) // ALB-025: at once, and by the balancer
 	}
 	switch {

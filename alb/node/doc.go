@@ -9,6 +9,10 @@
 // a target is one registration and lives across snapshots with its connections, its count of
 // requests in flight and its health; a cause is the node's own reason for a response.
 //
+// Not here yet, and where they belong: TLS and HTTP/2 listeners beside clientConn, which
+// needs only a net.Conn (listener.take); TLS to targets in Node.dial's callers; WebSocket
+// tunnels at status 101 in takeHead.
+//
 // The node is the only writer of target health; the control plane is the only writer of
 // snapshots. The node never retries a request, never reads a file or a database, and never
 // uses the server or client of net/http, which would hide the very failures it reports (ALB-001).

@@ -107,7 +107,11 @@ func TestMatrix_4_DrainingTargetThatRefusesIs502(t *testing.T) {
 	if got := s.dial().send(get).status(); got != 502 {
 		t.Error(got)
 	}
-	checkRow(t, s.record.one(t), row{502, 0, "---", timeline.ConnRefusedDraining})
+	o := s.record.one(t)
+	checkRow(t, o, row{502, 0, "---", timeline.ConnRefusedDraining})
+	if o.Target.State != "draining" {
+		t.Errorf("%+v", o.Target)
+	}
 }
 
 func TestMatrix_5_VanishedTargetIs504(t *testing.T) {

@@ -138,19 +138,6 @@ func trimSpace(b []byte) []byte {
 	return b
 }
 
-// eachToken calls f for each element of a comma-separated value, trimmed.
-func eachToken(value []byte, f func(token []byte)) {
-	for len(value) > 0 {
-		i := bytes.IndexByte(value, ',')
-		if i < 0 {
-			f(trimSpace(value))
-			return
-		}
-		f(trimSpace(value[:i]))
-		value = value[i+1:]
-	}
-}
-
 // hasToken reports whether a comma-separated value contains token, in lower case.
 func hasToken(value []byte, token string) bool {
 	for len(value) > 0 {

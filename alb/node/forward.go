@@ -30,16 +30,30 @@ func (c *clientConn) forward(r *rule) {
 		return
 	}
 	chosen := w.group.choose(c.o.Start)
+	if chosen.target == nil && c.reroute() {
+		return
+	}
 	if chosen.target == nil {
 		c.fail(timeline.AllTargetsUnused, "all targets are draining")
 		return
 	}
 	t := chosen.target
 	defer t.release()
-	c.target = t
 	c.o.Target = timeline.Target{Registration: t.registration, Address: t.address, Task: t.task,
 		State: string(chosen.state), FailOpen: chosen.failOpen}
 	c.exchange(t)
+}
+
+// reroute routes the request anew if the snapshot it began with is out of date: the targets
+// that drain now may have been replaced by others.
+func (c *clientConn) reroute() bool {
+	latest := c.listener.route.Load()
+	if latest == nil || latest == c.route {
+		return false
+	}
+	c.route, c.o.SnapshotVersion, c.o.TargetGroup = latest, latest.version, ""
+	c.act()
+	return true
 }
 
 // exchange runs one request on one connection to the target.

@@ -2,13 +2,16 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -42,7 +45,6 @@ type health struct {
 // checkSettings are what a checker needs to know, from one snapshot.
 type checkSettings struct {
 	HealthCheck
-	group  string
 	source netip.Addr
 	mark   uint32
 	from   time.Time
@@ -184,12 +186,26 @@ func (n *Node) probe(ctx context.Context, s *checkSettings) probe {
 	p.detail = "GET " + s.Path + " → "
 	if err != nil {
 		p.timeout = isTimeout(err) || errors.Is(err, context.DeadlineExceeded) || vanished(err)
-		p.detail += err.Error()
+		p.detail += p.plain(err, s.Timeout)
 		return p
 	}
 	p.answer, p.status, p.ok = true, status, matchesCode(s.Matcher, status)
 	p.detail += strconv.Itoa(status)
 	return p
+}
+
+// plain says in a few words why there was no answer.
+func (p probe) plain(err error, timeout time.Duration) string {
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &number):
+		return number.Error()
+	case p.timeout:
+		return "no answer within " + timeout.String()
+	case err == io.EOF:
+		return "connection closed without an answer"
+	}
+	return err.Error()
 }
 
 // askHealth connects, asks and reads the status.
@@ -203,6 +219,9 @@ func (n *Node) askHealth(ctx context.Context, s *checkSettings) (int, error) {
 		conn.SetDeadline(deadline)
 	}
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if s.Protocol == "HTTPS" {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // ALB-054: certificates of targets are not checked
+	}
 	if _, err := conn.Write(healthRequest(s)); err != nil {
 		return 0, err
 	}

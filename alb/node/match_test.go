@@ -1,8 +1,12 @@
 package node
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestCondition(t *testing.T) {
@@ -107,5 +111,20 @@ func TestMatcher(t *testing.T) {
 		if got := matchesCode(c.matcher, c.status); got != c.want {
 			t.Errorf("%q %d: %v", c.matcher, c.status, got)
 		}
+	}
+}
+
+func TestHealth_HTTPS(t *testing.T) {
+	backend := httptest.NewTLSServer(http.NotFoundHandler())
+	defer backend.Close()
+	n := New(Config{Sink: nothing{}})
+	s := &checkSettings{HealthCheck: HealthCheck{Protocol: "HTTPS", Path: "/x", Timeout: 10 * time.Second, Matcher: "404"},
+		to: netip.MustParseAddrPort(backend.Listener.Addr().String())}
+	if p := n.probe(context.Background(), s); !p.ok || p.detail != "GET /x → 404" {
+		t.Errorf("%+v", p)
+	}
+	backend.Close()
+	if p := n.probe(context.Background(), s); p.ok || p.detail != "GET /x → connection refused" {
+		t.Errorf("%+v", p)
 	}
 }

@@ -98,6 +98,7 @@ func (n *Node) Apply(s Snapshot) map[string]error {
 	}
 	groups := n.applyTargets(s)
 	failed := n.applyListeners(s, groups)
+	n.applyDraining(s) // after the routes know what replaces the draining targets
 	n.wake()
 	return failed
 }
@@ -122,7 +123,6 @@ func (n *Node) applyTargets(s Snapshot) map[string]*group {
 		groups[g.ARN] = n.applyGroup(g, turns[g.ARN])
 	}
 	n.turns = turns
-	n.dropUnlisted(time.Now())
 	return groups
 }
 
@@ -133,11 +133,11 @@ func (n *Node) applyGroup(g TargetGroup, turn *atomic.Uint64) *group {
 		if t == nil {
 			t = newTarget(g.ARN, spec)
 			n.targets[spec.Registration] = t
+			if spec.Draining {
+				t.drain(spec.DrainFrom, spec.DrainUntil) // no route knows it yet
+			}
 		}
 		t.listed = true
-		if spec.Draining {
-			t.drain(spec.DrainFrom, spec.DrainUntil)
-		}
 		t.health.settings.Store(checkFor(g, spec))
 		view.targets = append(view.targets, t)
 	}
@@ -153,7 +153,19 @@ func checkFor(g TargetGroup, t Target) *checkSettings {
 	if g.HealthCheck.Port != 0 {
 		to = netip.AddrPortFrom(to.Addr(), uint16(g.HealthCheck.Port))
 	}
-	return &checkSettings{HealthCheck: g.HealthCheck, group: g.ARN, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to}
+	return &checkSettings{HealthCheck: g.HealthCheck, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to}
+}
+
+// applyDraining begins what drains, and lets go of what is not registered any more.
+func (n *Node) applyDraining(s Snapshot) {
+	for _, g := range s.TargetGroups {
+		for _, spec := range g.Targets {
+			if spec.Draining {
+				n.targets[spec.Registration].drain(spec.DrainFrom, spec.DrainUntil)
+			}
+		}
+	}
+	n.dropUnlisted(time.Now())
 }
 
 // dropUnlisted lets go of targets that are no longer registered. Their requests in flight

@@ -58,26 +58,47 @@ func (c *clientConn) relayStart(from *body, to framing) error {
 	for {
 		p, err := from.next(false)
 		if err == nil {
-			c.appendData(p, to)
+			if err := c.appendData(p, to); err != nil {
+				return err
+			}
 			continue
 		}
 		if err == io.EOF && to == byChunks {
 			c.out = append(c.out, lastChunk...)
 		}
-		c.o.ResponseTime = time.Since(c.first)
-		if wrote := c.write(c.out); wrote != nil || err == io.EOF || err == errAgain {
+		if wrote := c.writeFirst(); wrote != nil || err == io.EOF || err == errAgain {
 			return wrote
 		}
 		return err
 	}
 }
 
-func (c *clientConn) appendData(p []byte, to framing) {
+// appendData adds body bytes to out; what would not fit goes to the client at once.
+func (c *clientConn) appendData(p []byte, to framing) error {
+	const chunkFrame = 16
+	if len(c.out)+len(p)+chunkFrame > cap(c.out) {
+		if err := c.writeFirst(); err != nil {
+			return err
+		}
+		c.out = c.out[:0]
+		if to != byChunks {
+			return c.write(p)
+		}
+	}
 	if to == byChunks {
 		c.out = appendChunk(c.out, p)
 	} else {
 		c.out = append(c.out, p...)
 	}
+	return nil
+}
+
+// writeFirst writes what is in out, and notes the time of the response's first byte.
+func (c *clientConn) writeFirst() error {
+	if c.o.ResponseTime < 0 {
+		c.o.ResponseTime = time.Since(c.first)
+	}
+	return c.write(c.out)
 }
 
 // relayRest relays until the end of the body.

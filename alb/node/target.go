@@ -109,6 +109,9 @@ func (g *group) choose(now time.Time) choice {
 			return choice{}
 		}
 		state := t.stateNow()
+		if t.draining.Load() {
+			state = "draining" // in the control plane; not here yet
+		}
 		if t.claim() {
 			return choice{t, state, failOpen}
 		}
