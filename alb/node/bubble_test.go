@@ -592,10 +592,12 @@ func TestApply_ListenersAndRetries(t *testing.T) {
 		b.snapshot.LoadBalancers[0].Listeners[0].Addresses = append(b.snapshot.LoadBalancers[0].Listeners[0].Addresses, netip.MustParseAddrPort("10.0.0.1:80"))
 		second := Listener{ARN: "second", Port: 81, Addresses: []netip.AddrPort{frontAddr}}
 		b.snapshot.LoadBalancers[0].Listeners = append(b.snapshot.LoadBalancers[0].Listeners, second)
+		b.snapshot.LoadBalancers[0].Listeners = append(b.snapshot.LoadBalancers[0].Listeners, Listener{ARN: "secure", Protocol: "HTTPS"})
 		failed := b.Apply(b.snapshot)
-		if len(failed) != 1 {
+		if len(failed) != 2 || failed["secure"] == nil {
 			t.Fatal(failed)
 		}
+		delete(failed, "secure")
 		for _, err := range failed {
 			if !errors.Is(err, syscall.EADDRINUSE) {
 				t.Error(err)

@@ -187,7 +187,7 @@ func (n *Node) dropUnlisted(now time.Time) {
 }
 
 func (n *Node) applyListeners(s Snapshot, groups map[string]*group) map[string]error {
-	wanted := map[string]*route{}
+	wanted, refused := map[string]*route{}, map[string]error{}
 	addresses := map[string][]netip.AddrPort{}
 	n.idle = 0
 	for i := range s.LoadBalancers {
@@ -196,12 +196,17 @@ func (n *Node) applyListeners(s Snapshot, groups map[string]*group) map[string]e
 			n.idle = idle
 		}
 		for _, l := range lb.Listeners {
+			if l.Protocol != "" && l.Protocol != "HTTP" {
+				refused[l.ARN] = fmt.Errorf("listen for %s: the node speaks HTTP only", l.Protocol)
+				continue
+			}
 			wanted[l.ARN] = compileRoute(s.Version, lb, l, groups)
 			addresses[l.ARN] = l.Addresses
 		}
 	}
 	n.closeListeners(wanted, addresses)
-	return n.openListeners(wanted, addresses)
+	maps.Copy(refused, n.openListeners(wanted, addresses))
+	return refused
 }
 
 // closeListeners frees addresses first, so that another listener can take them.
