@@ -31,11 +31,10 @@ func downCommand() *cli.Command {
 		ArgsUsage: "[DIR|FILE]",
 		Description: "Services drain and stop, then load balancers, target groups, security groups and the\n" +
 			"cluster go. Task definitions stay registered. With --all, tasks are stopped at once and\n" +
-			"containers, networks and firewall rules are removed, daemon or not.\n\n" +
+			"containers, networks, firewall rules and the state are removed, and the daemon exits.\n\n" +
 			"Example:\n  drydock down examples/shop\n  drydock down --all",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", EnvVars: twin("all"), Usage: "remove everything that is ours"},
-			&cli.BoolFlag{Name: "stop-daemon", EnvVars: twin("stop-daemon"), Usage: "with --all: then let the daemon exit"},
 			&cli.StringFlag{Name: "state-dir", Value: defaultStateDir(), EnvVars: twin("state-dir"), Usage: "`DIR` of the state, for --all without a daemon"},
 			&cli.DurationFlag{Name: "timeout", Value: 10 * time.Minute, EnvVars: twin("timeout"), Usage: "how long to wait for draining services"},
 			endpointFlag(),
@@ -57,9 +56,6 @@ func downAction(c *cli.Context) error {
 	}
 	if c.Bool("all") {
 		return downAll(c, api)
-	}
-	if c.Bool("stop-daemon") {
-		return usagef("--stop-daemon goes with --all: `drydock down --all --stop-daemon`")
 	}
 	path, err := findStack(c.Args().First())
 	if err != nil {
@@ -94,11 +90,7 @@ func stackToDelete(path string, c *cli.Context) (*stack, error) {
 // downAll has the daemon remove everything, or does it without one.
 func downAll(c *cli.Context, api *client) error {
 	s := newScreen(c.App.ErrWriter)
-	query := url.Values{}
-	if c.Bool("stop-daemon") {
-		query.Set("exit", "1")
-	}
-	err := api.lines(c.Context, http.MethodPost, "down", query, func(line json.RawMessage) error {
+	err := api.lines(c.Context, http.MethodPost, "down", url.Values{"exit": {"1"}}, func(line json.RawMessage) error {
 		var p struct{ Message, Error string }
 		if err := json.Unmarshal(line, &p); err != nil {
 			return err

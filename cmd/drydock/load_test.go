@@ -66,7 +66,7 @@ func (s *script) serve(conn net.Conn) {
 
 const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-func answer(text string) func(net.Conn) bool {
+func answers(text string) func(net.Conn) bool {
 	return func(conn net.Conn) bool { _, err := io.WriteString(conn, text); return err == nil }
 }
 
@@ -103,10 +103,10 @@ func TestLoad_CountsEachFailureOnce(t *testing.T) {
 		errors   map[string]int
 		failed   int
 	}{
-		{"answers", answer(okResponse), 0, map[string]int{"200": 5}, nil, 0},
-		{"answers 502", answer("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), 0, map[string]int{"200": 4, "502": 1}, nil, 1},
-		{"redirects", answer("HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), 0, map[string]int{"200": 4, "301": 1}, nil, 0},
-		{"interim answer first", answer("HTTP/1.1 103 Early Hints\r\n\r\n" + okResponse), 0, map[string]int{"200": 5}, nil, 0},
+		{"answers", answers(okResponse), 0, map[string]int{"200": 5}, nil, 0},
+		{"answers 502", answers("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), 0, map[string]int{"200": 4, "502": 1}, nil, 1},
+		{"redirects", answers("HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), 0, map[string]int{"200": 4, "301": 1}, nil, 0},
+		{"interim answer first", answers("HTTP/1.1 103 Early Hints\r\n\r\n" + okResponse), 0, map[string]int{"200": 5}, nil, 0},
 		{"hangs up", hangUp, 0, map[string]int{"200": 4}, map[string]int{"closed without an answer": 1}, 1},
 		{"resets", reset, 0, map[string]int{"200": 4}, map[string]int{"connection reset": 1}, 1},
 		{"cuts the body", func(c net.Conn) bool {
@@ -117,7 +117,7 @@ func TestLoad_CountsEachFailureOnce(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
 			return false
 		}, 0, map[string]int{"200": 4}, map[string]int{"truncated response": 1}, 1},
-		{"answers junk", answer("SSH-2.0-OpenSSH\r\n\r\n"), 0, map[string]int{"200": 4}, map[string]int{"malformed response": 1}, 1},
+		{"answers junk", answers("SSH-2.0-OpenSSH\r\n\r\n"), 0, map[string]int{"200": 4}, map[string]int{"malformed response": 1}, 1},
 		{"never answers", func(c net.Conn) bool { io.Copy(io.Discard, c); return false }, 100 * time.Millisecond, map[string]int{"200": 4}, map[string]int{"timeout": 1}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestLoad_CountsEachFailureOnce(t *testing.T) {
 				if n == 3 { // in the middle, on a reused connection
 					return test.behave(conn)
 				}
-				return answer(okResponse)(conn)
+				return answers(okResponse)(conn)
 			})
 			if test.timeout == 0 {
 				test.timeout = 10 * time.Second
@@ -162,7 +162,7 @@ func TestLoad_RefusedConnectionsAreFailures(t *testing.T) {
 func TestLoad_PassesOverConnectionsClosedWhileIdle(t *testing.T) {
 	closed := make(chan struct{}, 10)
 	server := newScript(t, func(_ int, conn net.Conn) bool {
-		answer(okResponse)(conn)
+		answers(okResponse)(conn)
 		conn.Close()
 		closed <- struct{}{}
 		return false
@@ -266,16 +266,16 @@ func TestLoad_InterruptedStillCountsWhatIsUnderWay(t *testing.T) {
 }
 
 func TestLoadVerb_ExitsByFailures(t *testing.T) {
-	good := newScript(t, func(_ int, conn net.Conn) bool { return answer(okResponse)(conn) })
+	good := newScript(t, func(_ int, conn net.Conn) bool { return answers(okResponse)(conn) })
 	code, stdout, _ := runCLI(t, "load", good.url(), "--rate", "500", "--duration", "20ms")
 	if code != exitOK || !strings.HasSuffix(stdout, "0 of 10 requests failed\n") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 	bad := newScript(t, func(n int, conn net.Conn) bool {
 		if n%2 == 0 {
-			return answer("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")(conn)
+			return answers("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")(conn)
 		}
-		return answer(okResponse)(conn)
+		return answers(okResponse)(conn)
 	})
 	code, stdout, _ = runCLI(t, "load", "--rate", "500", bad.url(), "--duration", "20ms", "--output", "json")
 	var report LoadReport
@@ -328,4 +328,9 @@ func runCLI(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = runContext(t.Context(), append([]string{"drydock"}, args...), &out, &errs)
 	return code, out.String(), errs.String()
+}
+
+func answerHTML(_ int, conn net.Conn) bool {
+	answers("HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n<html></html>")(conn)
+	return false
 }
