@@ -55,7 +55,7 @@ func invalid(format string, args ...any) error {
 // How many items ECS lists at once.
 const (
 	pageSize         = 100
-	servicesPageSize = 10 // ECS-206
+	servicesPageSize = 10 // ECS-306
 )
 
 // page is [awsapi.Page] in ECS's words. Without a size a part has usual items.
@@ -73,7 +73,7 @@ func page[T any](items []T, token *string, size *int64, usual int) ([]T, *string
 	return part, next, err
 }
 
-// atMost refuses a call that names too many things, or none (ECS-205).
+// atMost refuses a call that names too many things, or none (ECS-305).
 func atMost(most int, what, plural string, given []string) error {
 	if len(given) == 0 {
 		return invalid("%s cannot be empty.", plural)
@@ -84,6 +84,7 @@ func atMost(most int, what, plural string, given []string) error {
 	return nil
 }
 
+// missing says that nothing has this ARN (ECS-314).
 func missing(arn string) Failure { return Failure{Arn: &arn, Reason: new("MISSING")} }
 
 // includes reports whether an include member asks for something.
@@ -109,7 +110,7 @@ func members(ctx context.Context) (map[string]json.RawMessage, error) {
 }
 
 // request returns the call in a form that is the same for the same call: sorted, without
-// its client token.
+// its client token (ECS-301).
 func request(given map[string]json.RawMessage) (json.RawMessage, error) {
 	same := maps.Clone(given)
 	delete(same, "clientToken")

@@ -38,7 +38,7 @@ func (a api) createService(ctx context.Context, in *CreateServiceRequest) (*Crea
 	return &CreateServiceResponse{Service: a.service(s, []string{"TAGS"})}, nil
 }
 
-// oneCapacity refuses a launch type together with capacity providers (ECS-207).
+// oneCapacity refuses a launch type together with capacity providers (ECS-307).
 func oneCapacity(launchType *string, strategy []CapacityProviderStrategyItem) error {
 	if launchType != nil && len(strategy) > 0 {
 		return invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
@@ -47,7 +47,7 @@ func oneCapacity(launchType *string, strategy []CapacityProviderStrategyItem) er
 }
 
 // launchType returns a service's or task's launch type: none with capacity providers; if
-// nothing is said, what the definition requires, else EC2 (ECS-208).
+// nothing is said, what the definition requires, else EC2 (ECS-308).
 func (a api) launchType(given *string, strategy []CapacityProviderStrategyItem, definition string) string {
 	if given != nil || len(strategy) > 0 {
 		return awsapi.Value(given)

@@ -12,7 +12,7 @@ import (
 	"drydock/orchestrator"
 )
 
-// Limits of RunTask, in characters (ECS-209).
+// Limits of RunTask, in characters (ECS-309).
 const (
 	maxOverrides = 8192
 	maxStartedBy = 128
@@ -96,7 +96,7 @@ func (a api) stopTask(ctx context.Context, in *StopTaskRequest) (*StopTaskRespon
 	return &StopTaskResponse{Task: new(a.task(t, nil))}, nil
 }
 
-// sameCluster refuses a task's ARN that names another cluster than the call (ECS-210).
+// sameCluster refuses a task's ARN that names another cluster than the call (ECS-310).
 func sameCluster(cluster, ref string) error {
 	_, resource, isARN := strings.Cut(ref, ":task/")
 	named, _, long := strings.Cut(resource, "/")
@@ -156,9 +156,9 @@ func (a api) listTasks(_ context.Context, in *ListTasksRequest) (*ListTasksRespo
 }
 
 // taskFilter returns what a ListTasks asks of a task. Without a desired status, tasks that
-// are meant to run are listed (ECS-211).
+// are meant to run are listed; startedBy goes with a desired status only (ECS-311).
 func (a api) taskFilter(cluster string, in *ListTasksRequest) (func(*orchestrator.Task) bool, error) {
-	others := in.Family != nil || in.ServiceName != nil || in.LaunchType != nil || in.ContainerInstance != nil || in.DesiredStatus != nil
+	others := in.Family != nil || in.ServiceName != nil || in.LaunchType != nil || in.ContainerInstance != nil
 	if in.StartedBy != nil && others {
 		return nil, invalid("cannot specify startedBy with other arguments")
 	}

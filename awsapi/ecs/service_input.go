@@ -11,7 +11,7 @@ import (
 )
 
 // Members of CreateService and UpdateService that are kept and shown, without effect here.
-// deploying are those of them whose change starts a new deployment (ECS-204).
+// deploying are those of them whose change starts a new deployment (ECS-304).
 var (
 	keptOfService = []string{
 		"placementConstraints", "placementStrategy", "capacityProviderStrategy",
@@ -40,7 +40,7 @@ func (in *CreateServiceRequest) members() *UpdateServiceRequest {
 }
 
 // serviceInput converts the shared members. A nil list is absent, an empty one clears
-// (ECS-203). old is the service as it stands, nil for a new one.
+// (ECS-303). old is the service as it stands, nil for a new one.
 func serviceInput(in *UpdateServiceRequest, given map[string]json.RawMessage, old *orchestrator.Service) (orchestrator.ServiceInput, error) {
 	s := orchestrator.ServiceInput{
 		Cluster: awsapi.Value(in.Cluster), Name: awsapi.Value(in.Service), TaskDefinition: awsapi.Value(in.TaskDefinition),

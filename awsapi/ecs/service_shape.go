@@ -8,7 +8,7 @@ import (
 	"drydock/orchestrator"
 )
 
-// What AWS shows of Fargate's platform (ECS-202).
+// What AWS shows of Fargate's platform (ECS-302).
 const (
 	latestPlatform  = "LATEST"
 	currentPlatform = "1.4.0"
@@ -30,7 +30,7 @@ func (a api) service(s *orchestrator.Service, include []string) *Service {
 		EnableExecuteCommand: &s.EnableExecuteCommand, AvailabilityZoneRebalancing: awsapi.NonZero(s.AZRebalancing),
 		ServiceRegistries: []ServiceRegistry{}, PlacementConstraints: []PlacementConstraint{}, PlacementStrategy: []PlacementStrategy{},
 	}
-	for _, d := range s.Deployments {
+	for _, d := range s.Deployments { // ECS-315
 		*shape.RunningCount += int64(d.RunningCount)
 		*shape.PendingCount += int64(d.PendingCount)
 	}

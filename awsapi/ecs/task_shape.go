@@ -11,7 +11,7 @@ import (
 	"drydock/taskdefs"
 )
 
-// defaultStorage is the ephemeral storage of a Fargate task, in GiB (ECS-212).
+// defaultStorage is the ephemeral storage of a Fargate task, in GiB (ECS-312).
 const defaultStorage = 20
 
 func (a api) task(t *orchestrator.Task, include []string) Task {
@@ -62,7 +62,7 @@ func onFargate(shape *Task, t *orchestrator.Task, definition taskdefs.TaskDefini
 	shape.EphemeralStorage, shape.FargateEphemeralStorage = &EphemeralStorage{SizeInGiB: &size}, &TaskEphemeralStorage{SizeInGiB: &size}
 }
 
-// attachments returns the task's network interface (ECS-213).
+// attachments returns the task's network interface (ECS-313).
 func attachments(t *orchestrator.Task) []Attachment {
 	i := t.Interface
 	if i == nil {
