@@ -71,6 +71,9 @@ type Balancer struct {
 
 	subscribersMu sync.Mutex
 	subscribers   map[chan struct{}]bool
+
+	version   int64 // of the last snapshot; under mu
+	lastEvent int64 // the highest number of an event committed; under mu
 }
 
 // view is what readers see: a state, and what the node said about it.
@@ -97,8 +100,21 @@ func Open(ctx context.Context, store Store, n Node, network Network, config Conf
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.view.Store(&view{state: s})
+	if err := b.sayOpened(ctx, s); err != nil {
+		return nil, fmt.Errorf("open balancer: %w", err)
+	}
 	b.apply(ctx, "")
 	return b, nil
+}
+
+// sayOpened puts the start on the timeline. Its number lifts the versions of this run's
+// snapshots above those of the last one.
+func (b *Balancer) sayOpened(ctx context.Context, s state) error {
+	return b.change(ctx, func(x *tx) error {
+		x.event(timeline.Config, "load balancers", fmt.Sprintf("%d load balancers and %d target groups loaded",
+			len(s.loadBalancers.rows), len(s.targetGroups.rows)), nil)
+		return nil
+	})
 }
 
 func randomID() string {
@@ -158,6 +174,9 @@ func (b *Balancer) change(ctx context.Context, fn func(*tx) error) error {
 	if err := x.commit(); err != nil {
 		x.fail()
 		return fmt.Errorf("commit: %w", err)
+	}
+	for _, e := range x.events {
+		b.lastEvent = max(b.lastEvent, e.Seq)
 	}
 	if len(x.rows) > 0 {
 		b.view.Store(&view{state: x.state, problems: v.problems, retryAt: v.retryAt})

@@ -9,10 +9,11 @@ import (
 	"drydock/alb/node"
 )
 
-// compile makes the snapshot of a state. Its version is a sequence number: events with
-// lower ones are what led to it.
+// compile makes the snapshot of a state, with the next version. Versions grow, and are not
+// below the number of the last event: events with lower ones are what led to it.
 func (b *Balancer) compile(s state) node.Snapshot {
-	snapshot := node.Snapshot{Version: uint64(b.store.NextSeq())}
+	b.version = max(b.version+1, b.lastEvent)
+	snapshot := node.Snapshot{Version: uint64(b.version)}
 	byARN := func(*LoadBalancer) bool { return true }
 	for _, lb := range sorted(s.loadBalancers, byARN, func(a, b *LoadBalancer) int { return cmp.Compare(a.ARN, b.ARN) }) {
 		snapshot.LoadBalancers = append(snapshot.LoadBalancers, b.compileLoadBalancer(s, lb))

@@ -107,7 +107,7 @@ func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net
 		tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
 	}
 	c.runners.init()
-	c.watch.dirty.Store(true)
+	c.watch.init()
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("load the scheduler's state: %w", err)
 	}

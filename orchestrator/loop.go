@@ -20,6 +20,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer cancel()
 	all.Go(func() { c.watchEngine(ctx) })
 	all.Go(func() { c.watchBalancer(ctx) })
+	all.Go(func() { c.observeEngine(ctx) })
 	defer c.runners.wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -37,12 +38,12 @@ func (c *Controller) Run(ctx context.Context) error {
 
 // pass is one turn of the loop. It returns how long to sleep if nothing happens.
 func (c *Controller) pass(ctx context.Context) time.Duration {
-	c.watch.observe(ctx, c.engine, c.config.Sweep)
 	results := c.runners.take()
+	seen := c.watch.last()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	plan := Reconcile(c.input(now, results))
+	plan := Reconcile(c.input(now, results, seen))
 	if err := c.commit(ctx, plan); err != nil {
 		// Nothing was published: the results are offered again, and so is everything else.
 		c.runners.giveBack(results)
@@ -59,11 +60,11 @@ func (c *Controller) pass(ctx context.Context) time.Duration {
 	return sleep
 }
 
-func (c *Controller) input(now time.Time, results []Result) Input {
-	c.engineOK = c.watch.trouble()
+func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
+	c.engineOK = seen.trouble
 	return Input{
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
-		EngineUp: c.engineOK == "", Engine: c.watch.tasks, Targets: c.balancer.Targets(),
+		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(),
 		Results: results, TickAt: c.tickAt,
 		Definition: c.definition, Seq: c.store.NextSeq, ID: randomHex,
 	}
@@ -107,37 +108,63 @@ func (c *Controller) rowOf(arn string) string {
 	return taskRow + arn
 }
 
-// observer keeps the last look at the engine. Only the loop uses tasks and err; anyone may
-// set dirty.
+// sight is one look at the engine. It is never changed.
+type sight struct {
+	tasks   map[string]TaskObservation // by task ARN
+	trouble string                     // why the engine is not known, empty if it is
+}
+
+// observer keeps the last sight of the engine. Looking can take long, since an engine that
+// is busy with a container may answer late about it: the loop never waits for it.
 type observer struct {
-	dirty atomic.Bool
-	tasks map[string]TaskObservation
-	last  time.Time
-	err   error
+	wanted chan struct{} // size 1: look again
+	sight  atomic.Pointer[sight]
 }
 
-// observe looks at the engine if something may have changed there, or the last look is old.
-func (o *observer) observe(ctx context.Context, engine Engine, sweep time.Duration) {
-	if !o.dirty.Swap(false) && time.Since(o.last) < sweep {
-		return
+func (o *observer) init() {
+	o.wanted = make(chan struct{}, 1)
+	o.sight.Store(&sight{trouble: "not asked yet"})
+}
+
+func (o *observer) last() sight { return *o.sight.Load() }
+
+// again asks for another look.
+func (o *observer) again() {
+	select {
+	case o.wanted <- struct{}{}:
+	default:
 	}
-	list, err := engine.List(ctx)
-	o.last, o.err = time.Now(), err
+}
+
+// observeEngine looks at the engine when something may have changed there, and after the
+// longest time between two looks.
+func (c *Controller) observeEngine(ctx context.Context) {
+	sweep := time.NewTimer(0)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+		case <-c.watch.wanted:
+		}
+		c.look(ctx)
+		c.Poke()
+		sweep.Reset(c.config.Sweep)
+	}
+}
+
+func (c *Controller) look(ctx context.Context) {
+	list, err := c.engine.List(ctx)
 	if err != nil {
+		c.watch.sight.Store(&sight{trouble: err.Error()})
 		return
 	}
-	o.tasks = make(map[string]TaskObservation, len(list))
+	tasks := make(map[string]TaskObservation, len(list))
 	for _, t := range list {
-		o.tasks[t.Task] = t
+		tasks[t.Task] = t
 	}
-}
-
-// trouble returns why the engine is not known, empty if it is.
-func (o *observer) trouble() string {
-	if o.err != nil {
-		return o.err.Error()
-	}
-	return ""
+	c.watch.sight.Store(&sight{tasks: tasks})
 }
 
 // watchEngine turns the engine's changes into pokes; when it loses them it subscribes again.
@@ -150,7 +177,7 @@ func (c *Controller) watchEngine(ctx context.Context) {
 			continue
 		}
 		for range changes {
-			c.observeAgain()
+			c.watch.again()
 		}
 	}
 }
@@ -165,11 +192,6 @@ func (c *Controller) watchBalancer(ctx context.Context) {
 			c.Poke()
 		}
 	}
-}
-
-func (c *Controller) observeAgain() {
-	c.watch.dirty.Store(true)
-	c.Poke()
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -286,7 +286,8 @@ func (p *planner) actDeprovisioning(t *Task) {
 		p.action(Remove, t)
 		return
 	}
-	if !t.Detached && p.due(t.DetachAt) {
+	// The address goes only when no balancer may choose it any more.
+	if !t.Detached && p.due(t.DetachAt) && !p.anyRegistered(t) {
 		p.action(Detach, t)
 	}
 }

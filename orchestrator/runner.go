@@ -102,7 +102,8 @@ func (c *Controller) dispatch(ctx context.Context, a Action) {
 			result.Err = nil // told to end: nothing to report
 		}
 		c.runners.finish(a, result)
-		c.observeAgain()
+		c.watch.again()
+		c.Poke()
 	}()
 }
 

@@ -72,8 +72,7 @@ func daemonAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.ErrWriter, "drydock %s serves the AWS APIs on http://%s (state in %s, security groups: %s)\n",
-		version, d.Addr(), config.StateDir, d.network.EnforcementStatus())
+	fmt.Fprintf(c.App.ErrWriter, "drydock %s serves the AWS APIs on http://%s, state in %s\n", version, d.Addr(), config.StateDir)
 	return errors.Join(d.Run(c.Context), d.Close())
 }
 

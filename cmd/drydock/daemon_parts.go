@@ -256,7 +256,7 @@ func (d *daemon) Run(ctx context.Context) error {
 		failed <- serveUntil(parts, map[string]func(context.Context) error{
 			"security groups": func(ctx context.Context) error { return d.network.Enforce(ctx, d.enforcer, 10*time.Second) },
 			"addresses":       d.freeAddresses,
-			"load balancer":   d.node.Run,
+			"load balancer":   d.runNode,
 			"target health":   d.balancer.Run,
 			"requests":        d.requests.Run,
 			"scheduler":       d.scheduler.Run,
@@ -273,6 +273,15 @@ func (d *daemon) Run(ctx context.Context) error {
 	halt()
 	<-d.halted
 	return err
+}
+
+// runNode serves requests once the firewall rules are in force: before, those of an earlier
+// daemon would drop what the balancer sends.
+func (d *daemon) runNode(ctx context.Context) error {
+	if err := d.network.Applied(ctx); err != nil {
+		return nil // the daemon stops
+	}
+	return d.node.Run(ctx)
 }
 
 func (d *daemon) stopServing() {

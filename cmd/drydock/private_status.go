@@ -153,7 +153,9 @@ func serviceStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb
 		}
 		out = append(out, status)
 	}
-	slices.SortFunc(out, func(a, b ServiceStatus) int { return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(out, func(a, b ServiceStatus) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Name, b.Name))
+	})
 	return out
 }
 
