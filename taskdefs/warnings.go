@@ -33,6 +33,7 @@ func ignoredOfTask(d TaskDefinition) []string {
 	return present("", []ignored{
 		{d.ProxyConfiguration != nil, "proxyConfiguration", "App Mesh is not emulated"},
 		{len(d.PlacementConstraints) > 0, "placementConstraints", "there is one container instance"},
+		{d.NetworkMode != "" && d.NetworkMode != "awsvpc", "networkMode", "every task gets an address of its own, as with awsvpc"},
 		{d.EnableFaultInjection, "enableFaultInjection", "the fault injection endpoints are not emulated"},
 	})
 }
@@ -49,6 +50,8 @@ func ignoredOfVolume(path string, v Volume) []string {
 
 func ignoredOfContainer(path string, c ContainerDefinition) []string {
 	return present(path, []ignored{
+		{len(c.Secrets) > 0, "secrets", "there is no secret store yet: the variables are not set"},
+		{c.RestartPolicy != nil && c.RestartPolicy.Enabled, "restartPolicy", "containers are not restarted in place yet"},
 		{c.RepositoryCredentials != nil, "repositoryCredentials", "images are pulled with the engine's own credentials"},
 		{len(c.EnvironmentFiles) > 0, "environmentFiles", "S3 is not emulated"},
 		{len(c.ResourceRequirements) > 0, "resourceRequirements", "there are no GPUs"},
