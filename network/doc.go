@@ -11,6 +11,7 @@
 //   - A [SecurityGroup] is a set of rules; an interface is a member of one or more.
 //   - To adopt an id is to create what it names under that very id, because users paste
 //     production documents whose subnets and groups exist elsewhere.
+//   - A closed interface is one whose task's containers have stopped: it resets connections.
 //   - A released address is in quarantine until a deadline: nobody gets it, and packets
 //     to and from it are dropped.
 //

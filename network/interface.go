@@ -26,6 +26,7 @@ type Interface struct {
 	Owner          string     `json:"owner"`        // ARN of the task or load balancer
 	AttachmentID   string     `json:"attachmentId"` // eni-attach-
 	Created        time.Time  `json:"created"`
+	Closed         bool       `json:"closed,omitempty"` // nobody is behind it any more: see CloseInterface
 }
 
 // balancerDescription begins the description of a load balancer's interface: "ELB app/name/id" (NET-030).
@@ -170,6 +171,23 @@ func (n *Network) SetInterfaceGroups(ctx context.Context, id string, groups []st
 		tx.put(kindInterface, id, i)
 		tx.event(timeline.Network, i.Owner, fmt.Sprintf("address %s is now in %s", i.Address, strings.Join(wanted, ", ")),
 			map[string]string{"interface": id, "groups": strings.Join(wanted, ",")})
+		return nil
+	})
+}
+
+// CloseInterface says that all containers behind an interface have stopped. The interface
+// lives on until it is deleted, and meanwhile TCP that its groups let in is answered with
+// a reset (NET-042). A second call changes nothing. An unknown id is not an error.
+func (n *Network) CloseInterface(ctx context.Context, id string) error {
+	return n.update(ctx, func(tx *tx) error {
+		i, ok := tx.interfaces[id]
+		if !ok || i.Closed {
+			return nil
+		}
+		i.Closed = true
+		tx.put(kindInterface, id, i)
+		tx.event(timeline.Network, i.Owner, fmt.Sprintf("nobody listens at address %s any more; until it is released, connections to it are reset", i.Address),
+			map[string]string{"interface": id, "address": i.Address.String()})
 		return nil
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"drydock/timeline"
 )
 
 func TestCreateInterface(t *testing.T) {
@@ -45,6 +47,35 @@ func TestCreateInterface(t *testing.T) {
 		t.Errorf("member of %v, want sg-new", m.Groups)
 	}
 	wantCode(t, n.SetInterfaceGroups(t.Context(), "eni-none", nil), "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID 'eni-none' does not exist") // NET-010
+}
+
+func TestCloseInterface(t *testing.T) {
+	m := newMemory()
+	n := open(t, m)
+	i, _ := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "task/1"})
+	for range 2 {
+		if err := n.CloseInterface(timeline.WithCause(t.Context(), 77), i.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.CloseInterface(t.Context(), "eni-none"); err != nil {
+		t.Errorf("unknown id: %v", err)
+	}
+	told := m.eventsAbout(timeline.Network, "task/1")
+	if last := m.events[len(m.events)-1]; len(told) != 2 || last.Cause != 77 {
+		t.Errorf("events %q, the last with cause %d; want one of the closing, with cause 77", told, last.Cause)
+	}
+	for _, n := range []*Network{n, open(t, m)} {
+		if rs := n.RuleSet(); !slices.Equal(rs.Closed, []netip.Addr{i.Address}) || len(rs.Tasks) != 1 {
+			t.Errorf("closed %v of tasks %v, want %v", rs.Closed, rs.Tasks, i.Address)
+		}
+	}
+	if err := n.DeleteInterface(t.Context(), i.ID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if rs := n.RuleSet(); len(rs.Closed) != 0 || !slices.Equal(rs.Quarantine, []netip.Addr{i.Address}) {
+		t.Errorf("after deletion closed %v, quarantine %v", rs.Closed, rs.Quarantine)
+	}
 }
 
 func TestCreateInterface_SpreadsOverSubnets(t *testing.T) {

@@ -15,7 +15,8 @@ type Verdict struct {
 }
 
 // Reach says whether src may open a connection to port of dst. protocol is tcp or udp.
-// Addresses that belong to nobody in the VPC are the outside: nothing limits them.
+// Addresses that belong to nobody in the VPC are the outside: nothing limits them. What
+// may reach a closed interface is allowed, and the reason adds that it is reset (NET-042).
 func (rs RuleSet) Reach(src, dst netip.Addr, protocol string, port int) Verdict {
 	for _, a := range []netip.Addr{src, dst} {
 		if slices.Contains(rs.Quarantine, a) {
@@ -32,7 +33,11 @@ func (rs RuleSet) Reach(src, dst netip.Addr, protocol string, port int) Verdict 
 	if !ok {
 		return Verdict{Allowed: true, Reason: fmt.Sprintf("%s is outside the VPC", dst)}
 	}
-	return t.check(m, false, src)
+	v := t.check(m, false, src)
+	if v.Allowed && protocol == "tcp" && slices.Contains(rs.Closed, dst) {
+		v.Reason += "; but nobody listens there any more: it is reset"
+	}
+	return v
 }
 
 // alwaysOut reports whether a task may send this whatever its egress rules are (NET-040).

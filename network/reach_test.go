@@ -28,6 +28,10 @@ func TestReach(t *testing.T) {
 	if err := n.DeleteInterface(t.Context(), gone.ID, gone.Created); err != nil {
 		t.Fatal(err)
 	}
+	dead, _ := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "dead", Groups: []string{tasks.ID}})
+	if err := n.CloseInterface(t.Context(), dead.ID); err != nil {
+		t.Fatal(err)
+	}
 	out := netip.MustParseAddr("10.1.2.3")
 	rs := n.RuleSet()
 	for _, c := range []struct {
@@ -43,8 +47,9 @@ func TestReach(t *testing.T) {
 		{"from outside", out, web, 22, true, tasks.ID + " allows tcp/22 from 10.0.0.0/8"},
 		{"adopted", web, free, 9, true, "sg-adopted was adopted without rules and lets everything in"},
 		{"no egress", closed, free, 9, false, "no egress rule of " + shut.ID + " matches tcp/9 to sg-adopted"},
-		{"DNS in spite of that", closed, out, 53, true, "10.1.2.3 is outside the VPC"},      // NET-040
-		{"metadata", closed, MetadataAddress, 80, true, "169.254.170.2 is outside the VPC"}, // NET-040
+		{"DNS in spite of that", closed, out, 53, true, "10.1.2.3 is outside the VPC"},                                                                // NET-040
+		{"metadata", closed, MetadataAddress, 80, true, "169.254.170.2 is outside the VPC"},                                                           // NET-040
+		{"nobody there", lb, dead.Address, 80, true, tasks.ID + " allows tcp/80 from " + alb.ID + "; but nobody listens there any more: it is reset"}, // NET-042
 		{"quarantined", web, gone.Address, 80, false, gone.Address.String() + " is quarantined: it was released a moment ago"},
 	} {
 		v := rs.Reach(c.src, c.dst, "tcp", c.port)

@@ -30,6 +30,7 @@ type RuleSet struct {
 	Groups     []Group      `json:"groups"`
 	Tasks      []Member     `json:"tasks"`
 	Balancers  []Member     `json:"balancers"`  // their addresses are aliases on the bridge
+	Closed     []netip.Addr `json:"closed"`     // TCP that may reach them is answered with a reset (NET-042)
 	Quarantine []netip.Addr `json:"quarantine"` // packets from and to them are dropped
 }
 
@@ -66,6 +67,9 @@ func (n *Network) RuleSet() RuleSet {
 			rs.Balancers = append(rs.Balancers, m)
 		} else {
 			rs.Tasks = append(rs.Tasks, m)
+		}
+		if i.Closed {
+			rs.Closed = append(rs.Closed, a)
 		}
 		for _, g := range i.Groups {
 			members[g] = append(members[g], a)

@@ -16,7 +16,7 @@ type compiler struct {
 }
 
 // chainNames are our chains, without prefix, in the order in which they can be deleted.
-var chainNames = []string{"FWD", "OUT", "INP", "EG", "IN"}
+var chainNames = []string{"FWD", "OUT", "INP", "EG", "IN", "ACC"}
 
 // compile returns the iptables-restore input that replaces all our chains. testBridge,
 // if not empty, is the bridge of the self-test.
@@ -31,6 +31,7 @@ func compile(prefix string, rs network.RuleSet, testBridge string) string {
 	c.input()
 	c.egress()
 	c.ingress()
+	c.accepted()
 	c.b.WriteString("COMMIT\n")
 	return c.b.String()
 }
@@ -63,6 +64,7 @@ const (
 	established = "-m conntrack --ctstate ESTABLISHED,RELATED"
 	accept      = "-j ACCEPT"
 	drop        = "-j DROP"
+	reset       = "-j REJECT --reject-with tcp-reset"
 	giveBack    = "-j RETURN"
 )
 
@@ -116,14 +118,23 @@ func (c *compiler) egress() {
 	c.add("EG", drop)
 }
 
-// ingress accepts what may reach a member and drops the rest. It is stateful (NET-041): a rule that
-// goes does not cut connections that it let in.
+// ingress hands what may reach a member to ACC and drops the rest. It is stateful (NET-041):
+// a rule that goes does not cut connections that it let in.
 func (c *compiler) ingress() {
-	c.add("IN", established, accept)
+	accepted := c.jump("ACC")
+	c.add("IN", established, accepted)
 	c.add("IN", "-m conntrack --ctstate INVALID", drop)
-	c.add("IN", c.in(openSet, "dst"), accept)
-	c.rules("IN", false, accept)
+	c.add("IN", c.in(openSet, "dst"), accepted)
+	c.rules("IN", false, accepted)
 	c.add("IN", drop)
+}
+
+// accepted accepts what may reach a member, unless nobody is behind the address any more:
+// then the answer is the reset that the stopped task's kernel would send (NET-042). That
+// holds for known connections too: one may have the ports of the new one.
+func (c *compiler) accepted() {
+	c.add("ACC", "-p tcp", c.in(closedSet, "dst"), reset)
+	c.add("ACC", accept)
 }
 
 // rules writes the security group rules of one direction.

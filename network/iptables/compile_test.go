@@ -22,6 +22,21 @@ func TestGroupSet_FitsTheKernel(t *testing.T) {
 	}
 }
 
+// A task that stops must not cost more than a member of a set.
+func TestCompile_ClosedChangesSetsOnly(t *testing.T) {
+	member := netip.MustParseAddr("172.31.0.5")
+	live := network.RuleSet{Tasks: []network.Member{{Address: member}}}
+	closed := live
+	closed.Closed = []netip.Addr{member}
+	if compile("p", live, "") != compile("p", closed, "") {
+		t.Error("the chains differ")
+	}
+	have, want := wantedSets("p", live), wantedSets("p", closed)
+	if got := additions(have, want) + removals(have, want); got != "add p-closed 172.31.0.5\n" {
+		t.Errorf("the change of sets is %q", got)
+	}
+}
+
 func TestCompile_Rules(t *testing.T) {
 	member := netip.MustParseAddr("172.31.0.5")
 	rule := func(r network.Rule) network.RuleSet {
@@ -33,7 +48,7 @@ func TestCompile_Rules(t *testing.T) {
 		}}
 	}
 	const own = "-m set --match-set p-sg-a dst "
-	const end = "-m comment --comment sgr-1 -j ACCEPT"
+	const end = "-m comment --comment sgr-1 -j p-ACC"
 	for _, c := range []struct {
 		name string
 		rule network.Rule

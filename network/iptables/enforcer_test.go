@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -143,6 +144,73 @@ func TestEnforcer_RuleThatGoesKeepsConnections(t *testing.T) { // NET-041
 	s.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := s.Read(make([]byte, 1)); err != nil {
 		t.Errorf("established connection: %v", err)
+	}
+}
+
+func TestEnforcer_ClosedInterfaceResets(t *testing.T) { // NET-042
+	l := newLab(t)
+	sgALB, sgUsers := l.group("alb"), l.group("users")
+	sgTasks := l.group("tasks", tcp(3000, sgALB), tcp(3000, sgUsers), tcp(4000, outside+"/32"))
+	alb := l.address("alb", "ELB app/web/1", sgALB)
+	web, other, user := l.task("web", sgTasks), l.task("other", sgTasks), l.task("user", sgUsers)
+	stranger := l.outsider()
+	l.apply()
+	passes(t, "balancer → task", l.dialFrom(alb.Address, network.Mark, to(web.Address, 3000)))
+	l.unplug(web)
+	drops(t, "balancer → task whose container is gone, before the interface is closed", l.dialFrom(alb.Address, network.Mark, to(web.Address, 3000)))
+
+	for _, i := range []string{web.ID, other.ID} {
+		if err := l.network.CloseInterface(t.Context(), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.apply()
+	refuses(t, "balancer → closed, allowed port", l.dialFrom(alb.Address, network.Mark, to(web.Address, 3000)))
+	refuses(t, "outside → closed, by range", stranger.dial(to(web.Address, 4000), patience))
+	refuses(t, "task → closed, allowed port", user.dial(to(other.Address, 3000), patience))
+	drops(t, "balancer → closed, other port", l.dialFrom(alb.Address, network.Mark, to(web.Address, 4000)))
+	drops(t, "balancer's address without its mark → closed", l.dialFrom(alb.Address, 0, to(web.Address, 3000)))
+	drops(t, "other host process → closed", l.dialFrom(netip.Addr{}, 0, to(web.Address, 3000)))
+	drops(t, "outside → closed, other port", stranger.dial(to(web.Address, 3000), patience))
+	drops(t, "task → closed, other port", user.dial(to(other.Address, 4000), patience))
+	if err := l.check(); err != nil {
+		t.Error(err)
+	}
+
+	if err := l.network.DeleteInterface(t.Context(), web.ID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	l.apply()
+	drops(t, "balancer → released", l.dialFrom(alb.Address, network.Mark, to(web.Address, 3000)))
+	drops(t, "outside → released", stranger.dial(to(web.Address, 4000), patience))
+}
+
+// A request on a connection that the balancer kept open is not answered with silence either.
+func TestEnforcer_ClosedInterfaceResetsKnownConnections(t *testing.T) { // NET-042
+	l := newLab(t)
+	b := l.task("b", "sg-open")
+	l.apply()
+	server, err := b.listen(to(b.Address, 5000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	var c net.Conn
+	if err := l.host.do(func() (err error) { c, err = net.DialTimeout("tcp4", to(b.Address, 5000), patience); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	l.unplug(b)
+	if err := l.network.CloseInterface(t.Context(), b.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.apply()
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read: %v, want a reset", err)
 	}
 }
 
@@ -393,6 +461,36 @@ func BenchmarkApply_OneTaskMore(b *testing.B) {
 			b.Fatal(err)
 		}
 		l.apply()
+		b.StartTimer()
+	}
+}
+
+// The time from CloseInterface to the first reset, beside 150 other tasks.
+func BenchmarkCloseInterface(b *testing.B) {
+	l := newLab(b)
+	sg := l.group("a", tcp(3000, gateway+"/32"))
+	for i := range 150 {
+		l.address(fmt.Sprintf("task/%d", i), "", sg)
+	}
+	for b.Loop() {
+		b.StopTimer()
+		i := l.address("one", "", sg)
+		l.apply()
+		b.StartTimer()
+		if err := l.network.CloseInterface(b.Context(), i.ID); err != nil {
+			b.Fatal(err)
+		}
+		l.apply()
+		if err := l.dialFrom(netip.Addr{}, 0, to(i.Address, 3000)); !errors.Is(err, syscall.ECONNREFUSED) {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := l.network.DeleteInterface(b.Context(), i.ID, time.Now()); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := l.network.Expire(b.Context(), time.Now().Add(time.Hour)); err != nil {
+			b.Fatal(err)
+		}
 		b.StartTimer()
 	}
 }

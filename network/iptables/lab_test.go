@@ -242,6 +242,23 @@ func drops(t *testing.T, what string, err error) {
 	}
 }
 
+// refuses fails the test unless the connection was answered with a reset.
+func refuses(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%s: %v, should be refused", what, err)
+	}
+}
+
+// unplug takes a task's end of the wire away, as the end of its container does.
+func (l *lab) unplug(t task) {
+	l.t.Helper()
+	err := t.do(func() error { return ipAll(context.Background(), [][]string{{"link", "delete", "eth0"}}) })
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 func tcp(port int, peer string) network.Permission {
 	p := network.Permission{Protocol: "tcp", FromPort: &port, ToPort: &port}
 	if strings.HasPrefix(peer, "sg-") {

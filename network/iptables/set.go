@@ -24,6 +24,7 @@ type sets map[string]addresses
 const (
 	tasksSet      = "tasks"
 	balancersSet  = "lb"
+	closedSet     = "closed"
 	quarantineSet = "quar"
 	openSet       = "open" // members of groups that let everything in
 )
@@ -46,12 +47,15 @@ func groupSet(prefix, id string) string {
 // no rule from or to it can match.
 func wantedSets(prefix string, rs network.RuleSet) sets {
 	name := func(s string) string { return prefix + "-" + s }
-	w := sets{name(tasksSet): {}, name(balancersSet): {}, name(quarantineSet): {}, name(openSet): {}}
+	w := sets{name(tasksSet): {}, name(balancersSet): {}, name(closedSet): {}, name(quarantineSet): {}, name(openSet): {}}
 	for _, m := range rs.Tasks {
 		w[name(tasksSet)][m.Address] = true
 	}
 	for _, m := range rs.Balancers {
 		w[name(balancersSet)][m.Address] = true
+	}
+	for _, a := range rs.Closed {
+		w[name(closedSet)][a] = true
 	}
 	for _, a := range rs.Quarantine {
 		w[name(quarantineSet)][a] = true
