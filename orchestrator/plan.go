@@ -45,6 +45,7 @@ const (
 	Register   ActionKind = "register"
 	Deregister ActionKind = "deregister"
 	Stop       ActionKind = "stop"   // signal, wait, kill
+	Close      ActionKind = "close"  // nobody listens behind its interface any more
 	Remove     ActionKind = "remove" // remove its containers
 	Detach     ActionKind = "detach" // release its network interface
 )

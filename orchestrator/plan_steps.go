@@ -279,6 +279,9 @@ func (p *planner) act(i int) {
 }
 
 func (p *planner) actDeprovisioning(t *Task) {
+	if !t.Closed && t.Interface != nil {
+		p.action(Close, t)
+	}
 	if !p.in.EngineUp {
 		return
 	}

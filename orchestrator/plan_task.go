@@ -50,6 +50,8 @@ func (p *planner) succeeded(i int, r Result) {
 		t = p.edit(i)
 		t.Interface = r.Interface
 		t.AttachAt = p.in.Now.Add(p.in.Pace.Attach)
+	case Close:
+		p.edit(i).Closed = true
 	case Detach:
 		p.edit(i).Detached = true
 	case Run:

@@ -15,7 +15,7 @@ import (
 )
 
 // runners holds what is under way outside the loop: at most one action a task and lane.
-// Container actions and balancer actions of a task go side by side.
+// Actions on a task's containers, its targets and its interface's end go side by side.
 type runners struct {
 	mu      sync.Mutex
 	busy    map[lane]*running
@@ -24,8 +24,8 @@ type runners struct {
 }
 
 type lane struct {
-	task     string
-	balancer bool
+	task string
+	of   string // containers, targets or interface
 }
 
 type running struct {
@@ -81,14 +81,17 @@ func (r *runners) finish(a Action, result Result) {
 }
 
 func laneOf(a Action) lane {
-	return lane{a.Task, a.Kind == Register || a.Kind == Deregister}
+	switch a.Kind {
+	case Register, Deregister:
+		return lane{a.Task, "targets"}
+	case Close:
+		return lane{a.Task, "interface"}
+	}
+	return lane{a.Task, "containers"}
 }
 
 // dispatch starts an action, unless its lane is busy: then a later pass plans it again.
 func (c *Controller) dispatch(ctx context.Context, a Action) {
-	if a.Kind == Register || a.Kind == Deregister {
-		ctx = withCause(ctx, a)
-	}
 	t := c.tasks[a.Task]
 	run, ok := c.runners.claim(ctx, a)
 	if !ok {
@@ -120,6 +123,8 @@ func (c *Controller) perform(ctx context.Context, a Action, t *Task) (*TaskInter
 		return nil, c.eachTarget(ctx, t, c.deregister)
 	case Stop:
 		return nil, c.engine.Stop(ctx, a.Task)
+	case Close:
+		return nil, c.network.CloseInterface(ctx, t.Interface.ID)
 	case Remove:
 		if t != nil && c.config.BeforeRemove != nil {
 			c.config.BeforeRemove(ctx, *t)

@@ -93,6 +93,7 @@ type Task struct {
 	Drain        bool      `json:"drain,omitempty"`     // wait for the targets to be out before the signal
 	Registered   bool      `json:"registered,omitempty"`
 	Deregistered bool      `json:"deregistered,omitempty"`
+	Closed       bool      `json:"closed,omitempty"` // its interface answers connections with RST
 	Detached     bool      `json:"detached,omitempty"`
 	WasHealthy   bool      `json:"wasHealthy,omitempty"`
 	Cause        int64     `json:"cause,omitempty"` // the task's latest event

@@ -250,6 +250,8 @@ type fakeNetwork struct {
 	mu   sync.Mutex
 	next byte
 	of   map[string]network.Interface
+
+	closed []string
 }
 
 func (n *fakeNetwork) ResolveSubnets(_ context.Context, ids []string) ([]network.Subnet, error) {
@@ -281,6 +283,13 @@ func (n *fakeNetwork) CreateInterface(_ context.Context, in network.CreateInterf
 }
 
 func (n *fakeNetwork) DeleteInterface(context.Context, string, time.Time) error { return nil }
+
+func (n *fakeNetwork) CloseInterface(_ context.Context, id string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = append(n.closed, id)
+	return nil
+}
 
 func (n *fakeNetwork) Applied(context.Context) error { return nil }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"drydock/alb"
@@ -54,6 +55,8 @@ type daemon struct {
 	halt     func()        // ends every actor but the API server
 	halted   chan struct{} // closed when they have ended
 	removed  bool
+
+	goingDown atomic.Bool // the private API was asked to take everything down
 }
 
 // openDaemon puts the parts together and listens. Nothing runs before Run.

@@ -129,6 +129,14 @@ func (d *daemon) serveWhy(w http.ResponseWriter, r *http.Request) {
 
 // serveDown removes everything that is ours and ends the daemon.
 func (d *daemon) serveDown(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Drydock") == "" {
+		refuse(w, http.StatusForbidden, "this takes everything down, so it wants a header that no web page can send", "use `drydock down --all`")
+		return
+	}
+	if !d.goingDown.CompareAndSwap(false, true) {
+		refuse(w, http.StatusConflict, "everything is being taken down already", "")
+		return
+	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := json.NewEncoder(w)
 	tell := func(format string, args ...any) {
