@@ -3,6 +3,7 @@ package docker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -35,24 +36,24 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 	if err != nil {
 		return nil, err
 	}
+	summaries = slices.DeleteFunc(summaries, func(s container.Summary) bool {
+		return s.Labels[labelContainer] == pauseName || s.State == container.StateRemoving
+	})
+	observations, err := e.observeAll(ctx, summaries)
+	if err != nil {
+		return nil, err
+	}
 	tasks := map[string]*orchestrator.TaskObservation{}
-	for _, s := range summaries {
-		if s.Labels[labelContainer] == pauseName || s.State == container.StateRemoving {
-			continue
-		}
-		obs, err := e.observe(ctx, s)
-		if cerrdefs.IsNotFound(err) {
+	for n, s := range summaries {
+		if observations[n] == nil {
 			continue // removed meanwhile
-		}
-		if err != nil {
-			return nil, fmt.Errorf("inspect container %s: %w", s.ID, err)
 		}
 		arn := s.Labels[labelTask]
 		if tasks[arn] == nil {
 			address, _ := netip.ParseAddr(s.Labels[labelAddress])
 			tasks[arn] = &orchestrator.TaskObservation{Task: arn, ContainerInstance: e.config.ContainerInstance, Address: address}
 		}
-		tasks[arn].Containers = append(tasks[arn].Containers, obs)
+		tasks[arn].Containers = append(tasks[arn].Containers, *observations[n])
 	}
 	e.seen.keep(summaries)
 	list := make([]orchestrator.TaskObservation, 0, len(tasks))
@@ -78,19 +79,63 @@ func order(s container.Summary) int {
 	return n
 }
 
-// observe inspects a container unless its state is the one that was inspected last.
-func (e *Engine) observe(ctx context.Context, s container.Summary) (orchestrator.ContainerObservation, error) {
-	obs, ok := e.seen.get(s)
-	if !ok {
-		c, err := e.client.ContainerInspect(ctx, s.ID)
-		if err != nil {
-			return obs, err
+// observeAll observes containers side by side: Docker answers late about one that it is busy
+// with. An observation is nil if the container was removed meanwhile.
+func (e *Engine) observeAll(ctx context.Context, summaries []container.Summary) ([]*orchestrator.ContainerObservation, error) {
+	observations := make([]*orchestrator.ContainerObservation, len(summaries))
+	errs := make([]error, len(summaries))
+	slots := make(chan struct{}, parallelInspects)
+	var all sync.WaitGroup
+	for n, s := range summaries {
+		if obs, ok := e.known(s); ok {
+			observations[n] = &obs
+			continue
 		}
-		obs = observation(c)
-		e.seen.put(s.ID, c.State.Status, obs)
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			observations[n], errs[n] = e.inspect(ctx, s)
+		})
+	}
+	all.Wait()
+	return observations, errors.Join(errs...)
+}
+
+// parallelInspects is how many containers are inspected at a time.
+const parallelInspects = 8
+
+// known returns what can be told of a container without inspecting it: its state is the one
+// that was inspected last, or its start is under way here, which inspecting would wait for.
+func (e *Engine) known(s container.Summary) (orchestrator.ContainerObservation, bool) {
+	obs, ok := e.seen.get(s)
+	if !ok && s.State == container.StateCreated && e.starting(s.Labels[labelTask]) {
+		obs, ok = orchestrator.ContainerObservation{
+			Name: s.Labels[labelContainer], RuntimeID: s.ID, Image: s.Image, ImageDigest: s.ImageID, Status: orchestrator.ContainerCreated,
+		}, true
 	}
 	obs.Health = health(s)
-	return obs, nil
+	return obs, ok
+}
+
+// starting reports whether a Run of the task is under way.
+func (e *Engine) starting(task string) bool {
+	e.claims.Lock()
+	defer e.claims.Unlock()
+	return e.claimed[task] != nil
+}
+
+func (e *Engine) inspect(ctx context.Context, s container.Summary) (*orchestrator.ContainerObservation, error) {
+	c, err := e.client.ContainerInspect(ctx, s.ID)
+	if cerrdefs.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("inspect container %s: %w", s.ID, err)
+	}
+	obs := observation(c)
+	e.seen.put(s.ID, c.State.Status, obs)
+	obs.Health = health(s)
+	return &obs, nil
 }
 
 func observation(c container.InspectResponse) orchestrator.ContainerObservation {
