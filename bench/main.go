@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are what the command line says.
+type options struct {
+	rounds  int
+	tasks   int
+	drydock string
+	json    string
+	only    string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, readOptions())
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func readOptions() options {
+	var o options
+	flag.IntVar(&o.rounds, "rounds", 3, "`N` measurements of each figure; the median counts")
+	flag.IntVar(&o.tasks, "tasks", 20, "`N` tasks of the service")
+	flag.StringVar(&o.drydock, "drydock", "bin/drydock", "`FILE` to measure")
+	flag.StringVar(&o.json, "json", "", "write the figures to `FILE` too")
+	flag.StringVar(&o.only, "only", "", "measure these `SECTIONS` only, comma-separated: "+strings.Join(sectionNames(), ", "))
+	flag.Parse()
+	return o
+}
+
+// section is a group of figures that are measured together.
+type section struct {
+	name    string
+	measure func(context.Context, *bench) error
+}
+
+// The order matters: the later sections use the service that the first one leaves running.
+var sections = []section{
+	{"service", measureService},
+	{"start", measureStart},
+	{"idle", measureIdle},
+	{"balancer", measureBalancer},
+	{"planner", measurePlanner},
+}
+
+func sectionNames() []string {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// run measures the sections, prints the table, and cleans up whatever happened.
+func run(ctx context.Context, o options) (err error) {
+	chosen, err := choose(o.only)
+	if err != nil {
+		return err
+	}
+	b, err := prepare(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.cleanUp()) }()
+	began := time.Now()
+	for _, s := range chosen {
+		if err := s.measure(ctx, b); err != nil {
+			b.report.print(os.Stdout)
+			return fmt.Errorf("section %s: %w", s.name, err)
+		}
+	}
+	b.report.Seconds = time.Since(began).Seconds()
+	b.say("")
+	b.report.print(os.Stdout)
+	if o.json == "" {
+		return nil
+	}
+	return b.report.write(o.json)
+}
+
+func choose(only string) ([]section, error) {
+	if only == "" {
+		return sections, nil
+	}
+	names := strings.Split(only, ",")
+	for _, name := range names {
+		if !slices.Contains(sectionNames(), name) {
+			return nil, fmt.Errorf("--only %s: the sections are %s", name, strings.Join(sectionNames(), ", "))
+		}
+	}
+	chosen := slices.DeleteFunc(slices.Clone(sections), func(s section) bool { return !slices.Contains(names, s.name) })
+	return chosen, nil
+}
+
+// bench holds what the sections share.
+type bench struct {
+	options
+	dir    string // temporary; everything is in it
+	root   string // of the module
+	docker *docker
+	stack  *stack // set by the first section that needs it
+	report report
+	undo   []func(context.Context) error // last first
+}
+
+// prepare builds the image that all containers run.
+func prepare(ctx context.Context, o options) (*bench, error) {
+	if o.rounds < 1 || o.tasks < 1 || o.tasks > 200 {
+		return nil, fmt.Errorf("--rounds is at least 1, --tasks between 1 and 200")
+	}
+	file, err := filepath.Abs(o.drydock)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(file); err != nil {
+		return nil, fmt.Errorf("%w: build it with `make build`", err)
+	}
+	o.drydock = file
+	b := &bench{options: o}
+	if b.dir, err = os.MkdirTemp("", "drydock-bench-"); err != nil {
+		return nil, err
+	}
+	b.onEnd(func(context.Context) error { return os.RemoveAll(b.dir) })
+	if err := b.prepareDocker(ctx); err != nil {
+		return nil, errors.Join(err, b.cleanUp())
+	}
+	return b, nil
+}
+
+func (b *bench) prepareDocker(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return fmt.Errorf("find the module: %w; run bench inside it", err)
+	}
+	b.root = strings.TrimSpace(string(out))
+	if b.docker, err = newDocker(ctx); err != nil {
+		return err
+	}
+	b.onEnd(b.docker.removeAll)
+	b.report.Machine = b.docker.machine(ctx)
+	return b.docker.importApp(ctx, b.root, b.dir)
+}
+
+// onEnd remembers what is to be undone.
+func (b *bench) onEnd(undo func(context.Context) error) { b.undo = append(b.undo, undo) }
+
+// cleanUp undoes everything, however the run ended.
+func (b *bench) cleanUp() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	var errs []error
+	for _, undo := range slices.Backward(b.undo) {
+		errs = append(errs, undo(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// say tells of progress.
+func (b *bench) say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
