@@ -96,6 +96,9 @@ func (w *watcher) judge(status *Status, service *ServiceStatus, events []ecs.Ser
 	case primary && service.Deployments[0].RolloutState == "FAILED":
 		return true, "", fmt.Errorf("the deployment of %s failed after %s: %s%s\nthe tasks that ran before still serve; go back with `drydock rollback %s`",
 			w.definition, duration(time.Since(w.started)), service.Deployments[0].Reason, w.stopped(status), w.service)
+	case primary && keepsFailing(*service):
+		return true, "", fmt.Errorf("the deployment of %s is stuck: %s; ECS goes on trying%s\nthe tasks that ran before still serve; go back with `drydock rollback %s`",
+			w.definition, failedInARow(service.Deployments[0]), w.stopped(status), w.service)
 	case !primary && len(service.Deployments) > 0:
 		return w.judgeReplaced(status, service.Deployments[0])
 	}

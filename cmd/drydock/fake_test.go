@@ -149,7 +149,7 @@ func (f *fakeDaemon) currentStatus() Status {
 			Steady: len(service.Deployments) == 1 && deref(primary.RolloutState) == "COMPLETED",
 		}
 		for _, d := range service.Deployments {
-			one.Deployments = append(one.Deployments, DeploymentStatus{ID: *d.Id, Status: *d.Status, TaskDefinition: tail(*d.TaskDefinition), Running: one.Running, RolloutState: *d.RolloutState, Reason: deref(d.RolloutStateReason)})
+			one.Deployments = append(one.Deployments, DeploymentStatus{ID: *d.Id, Status: *d.Status, TaskDefinition: tail(*d.TaskDefinition), Running: one.Running, Failed: int(deref(d.FailedTasks)), RolloutState: *d.RolloutState, Reason: deref(d.RolloutStateReason)})
 		}
 		if len(service.LoadBalancers) > 0 {
 			one.TargetGroups = []TargetGroupStatus{{Name: "web", ARN: *service.LoadBalancers[0].TargetGroupArn, States: map[string]int{"healthy": one.Running}}}

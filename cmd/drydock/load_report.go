@@ -199,7 +199,7 @@ func (r LoadReport) describeFailures(b *strings.Builder) {
 		if what == "" {
 			what = strconv.Itoa(f.Status)
 		}
-		fmt.Fprintf(b, "  failed %s  %s  %s\n", f.At.Format("15:04:05.000"), what, strings.TrimSpace(f.Detail+" "+f.Trace))
+		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("  failed %s  %s  %s", f.At.Format("15:04:05.000"), what, strings.TrimSpace(f.Detail+" "+f.Trace)), " "))
 	}
 }
 

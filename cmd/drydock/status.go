@@ -233,8 +233,7 @@ func (v statusView) task(task TaskStatus) []string {
 	}
 	age := duration(v.now.Sub(task.CreatedAt))
 	if task.LastStatus == "STOPPED" {
-		status += ": " + stopReason(task)
-		age = duration(v.now.Sub(task.StoppedAt)) + " ago"
+		age = duration(v.now.Sub(task.StoppedAt)) + " ago: " + stopReason(task)
 	}
 	return []string{shortID(task.ID), orDash(task.Service), task.TaskDefinition, status, task.Health, orDash(task.Address), v.taskTargets(task), age}
 }

@@ -46,7 +46,7 @@ TASK          SERVICE  TASK DEFINITION  STATUS                   HEALTH   ADDRES
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	v.stopped = true
-	if got := v.text(status); !strings.Contains(got, "STOPPED: Essential container in task exited; app exited with 137") || !strings.Contains(got, "1m00s ago") {
+	if got := v.text(status); !strings.Contains(got, "1m00s ago: Essential container in task exited; app exited with 137") {
 		t.Errorf("got\n%s", got)
 	}
 }

@@ -61,15 +61,30 @@ func steady(services []ServiceStatus, wanted int) bool {
 	return len(services) == wanted && !slices.ContainsFunc(services, func(s ServiceStatus) bool { return !s.Steady })
 }
 
-// failedRollout returns why a deployment has failed for good, if one has.
+// failedRollout returns why a deployment has failed or is stuck, if one has or is.
 func failedRollout(status *Status, services []ServiceStatus) error {
 	for _, s := range services {
-		if len(s.Deployments) == 0 || s.Deployments[0].RolloutState != "FAILED" {
-			continue
+		switch {
+		case len(s.Deployments) == 0:
+		case s.Deployments[0].RolloutState == "FAILED":
+			return fmt.Errorf("the deployment of %s failed: %s%s", s.Name, s.Deployments[0].Reason, lastStop(status, s))
+		case keepsFailing(s):
+			return fmt.Errorf("the deployment of %s is stuck: %s; ECS goes on trying%s", s.Name, failedInARow(s.Deployments[0]), lastStop(status, s))
 		}
-		return fmt.Errorf("the deployment of %s failed: %s%s", s.Name, s.Deployments[0].Reason, lastStop(status, s))
 	}
 	return nil
+}
+
+// keepsFailing reports whether more tasks of a service's newest deployment failed in a row
+// than a circuit breaker would let pass (ecs.md §4.3): so there is none.
+func keepsFailing(s ServiceStatus) bool {
+	d := s.Deployments[0]
+	threshold := min(max((s.Desired+1)/2, 3), 200)
+	return d.RolloutState == "IN_PROGRESS" && d.Failed > threshold
+}
+
+func failedInARow(d DeploymentStatus) string {
+	return plural(d.Failed, "task") + " of " + d.TaskDefinition + " failed in a row"
 }
 
 // lastStop tells of the task of a service's newest deployment that stopped last.

@@ -196,6 +196,12 @@ func TestDeploy_FailuresExitOne(t *testing.T) {
 		t.Errorf("slow: exit %d\n%s", code, stderr)
 	}
 
+	f.deployed = func(d *ecs.Deployment) { d.FailedTasks = ptr(int64(4)) }
+	code, _, stderr = f.run("deploy", "web", "--image", "crashes")
+	if code != exitFailed || !strings.Contains(stderr, "4 tasks of web:5 failed in a row; ECS goes on trying") {
+		t.Errorf("keeps failing: exit %d\n%s", code, stderr)
+	}
+
 	f.deployed = func(*ecs.Deployment) {
 		f.services[0].Events = []ecs.ServiceEvent{{Id: ptr("e1"), CreatedAt: ptr(time.Now()), Message: ptr("(service web) " + stuckEvent + ". Update the minimumHealthyPercent or maximumPercent value and try again.")}}
 	}
