@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"drydock/orchestrator"
+	"drydock/timeline"
+)
+
+// bubbleStore keeps rows and events in memory, and looks at every transaction: that is where
+// the invariants of states are checked.
+type bubbleStore struct {
+	b *bubble
+
+	mu       sync.Mutex
+	seq      int64
+	rows     map[string][]byte
+	events   []timeline.Event
+	tasks    map[string]*orchestrator.Task
+	services map[string]*orchestrator.Service
+	drains   map[string]time.Time // by task ARN: its target takes no request after this
+	full     bool                 // every commit fails
+}
+
+func newBubbleStore(b *bubble) *bubbleStore {
+	return &bubbleStore{b: b, rows: map[string][]byte{}, tasks: map[string]*orchestrator.Task{},
+		services: map[string]*orchestrator.Service{}, drains: map[string]time.Time{}}
+}
+
+var (
+	errFull = errors.New("database or disk is full")
+	errDead = errors.New("the daemon was killed")
+)
+
+// lifeStore is the store as one daemon uses it: a killed one writes nothing any more.
+type lifeStore struct {
+	*bubbleStore
+	mu   sync.Mutex
+	dead bool
+}
+
+func (s *lifeStore) kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+}
+
+func (s *lifeStore) Commit(ctx context.Context, rows map[string]any, events []timeline.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return errDead
+	}
+	return s.bubbleStore.Commit(ctx, rows, events)
+}
+
+func (s *bubbleStore) NextSeq() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seq++
+	return s.seq
+}
+
+func (s *bubbleStore) Load(_ context.Context, kind string, each func(string, []byte) error) error {
+	s.mu.Lock()
+	rows := maps.Clone(s.rows)
+	s.mu.Unlock()
+	for name, doc := range rows {
+		if key, ok := strings.CutPrefix(name, kind+"/"); ok {
+			if err := each(key, doc); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *bubbleStore) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.full {
+		return errFull
+	}
+	s.b.checkCommit(s, rows)
+	for key, row := range rows {
+		if row == nil {
+			delete(s.rows, key)
+			continue
+		}
+		doc, err := json.Marshal(row)
+		if err != nil {
+			return err
+		}
+		s.rows[key] = doc
+		s.noteDrain(key, doc)
+	}
+	s.events = append(s.events, events...)
+	return nil
+}
+
+// noteDrain remembers from when on a task's target takes no new request.
+func (s *bubbleStore) noteDrain(key string, doc []byte) {
+	if !strings.HasPrefix(key, "target/") {
+		return
+	}
+	var row struct {
+		Target     struct{ Task string }
+		State      string
+		DrainFrom  time.Time
+		Superseded bool
+	}
+	if json.Unmarshal(doc, &row) != nil || row.Superseded {
+		return
+	}
+	delete(s.drains, row.Target.Task)
+	if row.State == "draining" {
+		s.drains[row.Target.Task] = row.DrainFrom
+	}
+}
+
+func (s *bubbleStore) setFull(full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = full
+}
+
+func (s *bubbleStore) drainFrom(task string) (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from, ok := s.drains[task]
+	return from, ok
+}
+
+func (s *bubbleStore) told() []timeline.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]timeline.Event(nil), s.events...)
+}

@@ -1,0 +1,468 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"drydock/alb"
+	"drydock/alb/node"
+	"drydock/network"
+	"drydock/orchestrator"
+	"drydock/orchestrator/enginetest"
+	"drydock/taskdefs"
+	"drydock/timeline"
+)
+
+// bubbleConfig says what a bubble is made of. Zero values are the defaults in brackets.
+type bubbleConfig struct {
+	desired, min, max int
+	delay             time.Duration // deregistration_delay (0)
+	grace             int           // healthCheckGracePeriodSeconds
+	breaker           bool
+	aws               bool          // AWS's own pace (fast)
+	cidr              string        // of the VPC (10.0.0.0/16)
+	quarantine        time.Duration // of addresses (60 s)
+	behave            behaviour     // of the first image
+}
+
+// bubble is the whole of drydock but Docker, iptables, SQLite and sockets, in virtual time: the
+// real scheduler, balancer, node, network and task definitions.
+type bubble struct {
+	t      *testing.T
+	config bubbleConfig
+	wire   *wire
+	store  *bubbleStore
+	engine *bubbleEngine
+	life   atomic.Pointer[life] // nil while no daemon runs
+	group  string               // target group ARN
+	front  netip.AddrPort       // of the listener
+
+	mu       sync.Mutex
+	images   map[string]behaviour
+	apps     map[string]*bubbleApp // by task ARN: the last one
+	signals  []bubbleSignal
+	outcomes []timeline.Outcome
+	loads    []*bubbleLoad
+	faults   []string // invariants that were broken
+}
+
+// bubbleSignal is a signal that a container got, and the state of its target at that moment.
+type bubbleSignal struct {
+	at     time.Time
+	task   string
+	signal string
+	target alb.State
+}
+
+// life is one run of the daemon's parts.
+type life struct {
+	store     *lifeStore
+	network   *network.Network
+	node      *node.Node
+	balancer  *alb.Balancer
+	defs      *taskdefs.Catalogue
+	scheduler *orchestrator.Controller
+	stop      func()
+}
+
+// bubbleEngine is the fake engine, with an API that can fail.
+type bubbleEngine struct {
+	*enginetest.Fake
+	broken atomic.Bool
+}
+
+var errNoDocker = errors.New("Cannot connect to the Docker daemon at unix:///var/run/docker.sock")
+
+func (e *bubbleEngine) down() bool { return e.broken.Load() }
+
+func (e *bubbleEngine) List(ctx context.Context) ([]orchestrator.TaskObservation, error) {
+	if e.down() {
+		return nil, errNoDocker
+	}
+	return e.Fake.List(ctx)
+}
+
+// inBubble runs a test in virtual time: a service behind a load balancer, steady. Broken
+// invariants fail the test.
+func inBubble(t *testing.T, config bubbleConfig, test func(t *testing.T, b *bubble)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, config)
+		defer func() {
+			b.close()
+			for _, fault := range b.faults {
+				t.Error(fault)
+			}
+		}()
+		b.steady(10 * time.Minute)
+		test(t, b)
+	})
+}
+
+func newBubble(t *testing.T, config bubbleConfig) *bubble {
+	b := &bubble{t: t, config: config, images: map[string]behaviour{"app:1": config.behave}, apps: map[string]*bubbleApp{}}
+	b.wire = newWire(b.occupied)
+	b.store = newBubbleStore(b)
+	b.engine = &bubbleEngine{Fake: enginetest.NewFake(enginetest.Hooks{Start: b.started, Signal: b.signalled, Exit: b.exited})}
+	b.engine.Script("app", enginetest.Script{Start: 200 * time.Millisecond, StopAfter: 100 * time.Millisecond})
+	b.start()
+	b.setUp()
+	return b
+}
+
+// occupied reports whether a container runs at an address.
+func (b *bubble) occupied(addr netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.apps {
+		if a.addr.Addr() == addr && !a.ended() {
+			return true
+		}
+	}
+	return false
+}
+
+// start starts a daemon on what the store holds: the first, or one after a crash.
+func (b *bubble) start() {
+	b.t.Helper()
+	ctx := b.t.Context()
+	l := &life{store: &lifeStore{bubbleStore: b.store}}
+	pace, balancerPace := orchestrator.PaceFast, alb.FastPace
+	if b.config.aws {
+		pace, balancerPace = orchestrator.PaceAWS, alb.AWSPace
+	}
+	var err error
+	l.network, err = network.Open(ctx, l.store, network.Config{CIDR: b.cidr(), Enforced: true, Quarantine: b.config.quarantine})
+	b.must(err)
+	l.node = node.New(node.Config{Sink: bubbleSink{b, l}, Listen: b.wire.Listen, Dial: b.wire.Dial, Grace: time.Nanosecond})
+	l.balancer, err = alb.Open(ctx, l.store, l.node, l.network, alb.Config{Pace: balancerPace})
+	b.must(err)
+	l.defs, err = taskdefs.Open(ctx, l.store, "us-east-1", "123456789012")
+	b.must(err)
+	l.scheduler, err = orchestrator.New(ctx, l.store, b.engine, l.balancer, l.network, l.defs, orchestrator.Config{
+		Region: "us-east-1", Account: "123456789012", Pace: pace,
+	})
+	b.must(err)
+	l.run(b.wire)
+	b.life.Store(l)
+}
+
+func (b *bubble) cidr() netip.Prefix {
+	if b.config.cidr != "" {
+		return netip.MustParsePrefix(b.config.cidr)
+	}
+	return netip.MustParsePrefix("10.0.0.0/16")
+}
+
+func (b *bubble) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// run starts what the daemon runs.
+func (l *life) run(w *wire) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		serveUntil(ctx, map[string]func(context.Context) error{
+			"security groups": func(ctx context.Context) error { return l.network.Enforce(ctx, w, 10*time.Second) },
+			"addresses":       l.freeAddresses,
+			"load balancer":   l.node.Run,
+			"target health":   l.balancer.Run,
+			"scheduler":       l.scheduler.Run,
+		})
+	}()
+	l.stop = func() { cancel(); <-done }
+}
+
+func (l *life) freeAddresses(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			l.network.Expire(ctx, time.Now())
+		}
+	}
+}
+
+// kill ends the daemon as SIGKILL does: from this moment on it writes nothing and answers
+// nobody, and nothing is tidied up.
+func (b *bubble) kill() {
+	l := b.life.Swap(nil)
+	if l == nil {
+		return
+	}
+	l.store.kill()
+	b.wire.sever(b.front)
+	l.stop()
+	synctest.Wait()
+}
+
+// close ends everything.
+func (b *bubble) close() {
+	b.mu.Lock()
+	loads := b.loads
+	b.mu.Unlock()
+	for _, g := range loads {
+		g.stop()
+	}
+	b.kill()
+	for _, addr := range b.wire.bound() {
+		b.wire.sever(addr)
+	}
+	time.Sleep(time.Hour) // what sleeps in an application ends
+}
+
+// bubbleSink takes in what a node reports, unless its daemon was killed.
+type bubbleSink struct {
+	b *bubble
+	l *life
+}
+
+func (s bubbleSink) HealthChanged(h node.HealthChange) { s.l.balancer.HealthChanged(h) }
+
+func (s bubbleSink) Finished(o timeline.Outcome) {
+	if s.b.life.Load() != s.l {
+		return
+	}
+	s.b.mu.Lock()
+	s.b.outcomes = append(s.b.outcomes, o)
+	s.b.mu.Unlock()
+	if o.Status >= 500 && o.Cause == timeline.CauseNone && o.TargetStatus < 500 {
+		s.b.broken("I9: %s %s was answered with %d for no reason: %+v", o.Method, o.URI, o.Status, o)
+	}
+}
+
+// broken notes that an invariant does not hold.
+func (b *bubble) broken(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.faults) < 5 {
+		b.faults = append(b.faults, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+	}
+}
+
+// call puts an API call on the timeline, as the daemon does, and returns its context.
+func (b *bubble) call(service, operation string, data map[string]string) context.Context {
+	all := map[string]string{"service": service, "operation": operation, "caller": "aws-cli/2.1"}
+	maps.Copy(all, data)
+	l := b.life.Load()
+	e := timeline.Event{Seq: l.store.NextSeq(), Time: time.Now(), Kind: timeline.APICall, Subject: service + ":" + operation,
+		Message: operation + " by aws-cli", Data: all}
+	if l.store.Commit(b.t.Context(), nil, []timeline.Event{e}) != nil {
+		return b.t.Context()
+	}
+	return timeline.WithCause(b.t.Context(), e.Seq)
+}
+
+// setUp makes a load balancer that forwards to one target group, and the service web behind it.
+func (b *bubble) setUp() {
+	b.t.Helper()
+	l, ctx := b.life.Load(), b.t.Context()
+	lb, err := l.balancer.CreateLoadBalancer(ctx, alb.CreateLoadBalancerInput{Name: "front", Subnets: b.subnets()[:2]})
+	b.must(err)
+	tg, err := l.balancer.CreateTargetGroup(ctx, alb.CreateTargetGroupInput{
+		Name: "web", Protocol: "HTTP", Port: 80, VPCID: l.network.DefaultVPC().ID, TargetType: "ip",
+		HealthCheck: alb.HealthCheck{Path: "/health", IntervalSeconds: 5, TimeoutSeconds: 2, HealthyThresholdCount: 2, UnhealthyThresholdCount: 2},
+	})
+	b.must(err)
+	_, err = l.balancer.CreateListener(ctx, alb.CreateListenerInput{LoadBalancerARN: lb.ARN, Protocol: "HTTP", Port: 80,
+		DefaultActions: []alb.Action{{Type: "forward", TargetGroupARN: tg.ARN}}})
+	b.must(err)
+	b.group, b.front = tg.ARN, netip.MustParseAddrPort("127.0.0.1:80")
+	b.setDelay(b.config.delay)
+	b.createService()
+}
+
+func (b *bubble) subnets() []string {
+	all, err := b.life.Load().network.Subnets(nil)
+	b.must(err)
+	var ids []string
+	for _, s := range all {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
+func (b *bubble) setDelay(d time.Duration) {
+	b.t.Helper()
+	_, err := b.life.Load().balancer.ModifyTargetGroupAttributes(b.t.Context(), b.group,
+		[]alb.Attribute{{Key: "deregistration_delay.timeout_seconds", Value: fmt.Sprint(int(d / time.Second))}})
+	b.must(err)
+}
+
+func (b *bubble) createService() {
+	b.t.Helper()
+	c := b.config
+	_, err := b.life.Load().scheduler.CreateService(b.t.Context(), orchestrator.ServiceInput{
+		Cluster: "default", Name: "web", TaskDefinition: b.register("app:1"), DesiredCount: &c.desired,
+		MinimumHealthy: &c.min, Maximum: &c.max, GracePeriod: &c.grace,
+		Network:       &orchestrator.NetworkConfiguration{Subnets: b.subnets()},
+		Breaker:       &orchestrator.Breaker{Enable: c.breaker, Rollback: c.breaker},
+		LoadBalancers: []orchestrator.LoadBalancer{{TargetGroupARN: b.group, ContainerName: "app", ContainerPort: 80}},
+	})
+	b.must(err)
+}
+
+// register registers a revision with an image, and returns its ARN.
+func (b *bubble) register(image string) string {
+	b.t.Helper()
+	doc := fmt.Sprintf(`{"family":"web","networkMode":"awsvpc","cpu":"256","memory":"512","requiresCompatibilities":["FARGATE"],
+		"containerDefinitions":[{"name":"app","image":%q,"stopTimeout":10,"portMappings":[{"containerPort":80}]}]}`, image)
+	r, err := b.life.Load().defs.Register(b.t.Context(), []byte(doc), nil, "me", time.Now())
+	b.must(err)
+	return r.ARN
+}
+
+// deploy deploys a new image that behaves so.
+func (b *bubble) deploy(image string, behave behaviour) {
+	b.t.Helper()
+	b.mu.Lock()
+	b.images[image] = behave
+	b.mu.Unlock()
+	arn := b.register(image)
+	b.must(b.update(func(in *orchestrator.ServiceInput) { in.TaskDefinition = arn }))
+}
+
+func (b *bubble) update(change func(*orchestrator.ServiceInput)) error {
+	in := orchestrator.ServiceInput{Cluster: "default", Name: "web"}
+	change(&in)
+	_, err := b.life.Load().scheduler.UpdateService(b.call("ecs", "UpdateService", map[string]string{"ecsService": "web"}), in)
+	return err
+}
+
+func (b *bubble) stopTask(t *orchestrator.Task) error {
+	_, err := b.life.Load().scheduler.StopTask(b.call("ecs", "StopTask", map[string]string{"task": t.ARN}), "default", t.ARN, "")
+	return err
+}
+
+func (b *bubble) web() *orchestrator.Service {
+	b.t.Helper()
+	s, err := b.life.Load().scheduler.Service("default", "web")
+	b.must(err)
+	return s
+}
+
+// tasks returns the tasks that are not STOPPED, oldest first.
+func (b *bubble) tasks() []*orchestrator.Task {
+	var all []*orchestrator.Task
+	for _, t := range b.life.Load().scheduler.Snapshot().Tasks {
+		if t.Status != orchestrator.Stopped {
+			all = append(all, t)
+		}
+	}
+	slices.SortFunc(all, func(x, y *orchestrator.Task) int {
+		return strings.Compare(x.CreatedAt.Format(time.RFC3339Nano)+x.ID, y.CreatedAt.Format(time.RFC3339Nano)+y.ID)
+	})
+	return all
+}
+
+func (b *bubble) task(arn string) *orchestrator.Task {
+	return b.life.Load().scheduler.Snapshot().Tasks[arn]
+}
+
+// targetState returns the state of a task's target; empty if it has none.
+func (b *bubble) targetState(task string) alb.State {
+	l := b.life.Load()
+	if l == nil {
+		return ""
+	}
+	for _, h := range l.balancer.Targets() {
+		if h.Target.Task == task {
+			return h.State
+		}
+	}
+	return ""
+}
+
+func (b *bubble) eventually(most time.Duration, ok func() bool) bool {
+	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if ok() {
+			return true
+		}
+	}
+	return ok()
+}
+
+// steady waits until the service is steady, at most for so long.
+func (b *bubble) steady(most time.Duration) {
+	b.t.Helper()
+	if !b.eventually(most, func() bool { return b.web().Steady }) {
+		b.t.Fatalf("not steady after %s:\n%s", most, b.story())
+	}
+}
+
+// said returns the service's events, oldest first, with ids shortened to what they stand for.
+func (b *bubble) said() []string {
+	var out []string
+	for _, e := range slices.Backward(b.web().Events) {
+		out = append(out, shortenIDs(e.Message))
+	}
+	return out
+}
+
+func (b *bubble) story() string { return strings.Join(b.said(), "\n") }
+
+func shortenIDs(message string) string {
+	words := strings.Fields(message)
+	for n, word := range words {
+		bare := strings.Trim(word, "().,:")
+		switch {
+		case strings.HasPrefix(bare, "ecs-svc/"):
+			words[n] = strings.Replace(word, bare, "D", 1)
+		case len(bare) == 32 && strings.Trim(bare, "0123456789abcdef") == "":
+			words[n] = strings.Replace(word, bare, "T", 1)
+		case strings.HasPrefix(bare, "arn:"):
+			words[n] = strings.Replace(word, bare, "G", 1)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// failures returns the outcomes that failed since a time.
+func (b *bubble) failures(since time.Time) []timeline.Outcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var failed []timeline.Outcome
+	for _, o := range b.outcomes {
+		if o.Failed() && !o.End.Before(since) {
+			failed = append(failed, o)
+		}
+	}
+	return failed
+}
+
+// explain explains all outcomes so far.
+func (b *bubble) explain() timeline.Explanation {
+	b.mu.Lock()
+	outcomes := slices.Clone(b.outcomes)
+	b.mu.Unlock()
+	return timeline.Explain(outcomes, b.store.told(), time.Now())
+}
+
+// explained fails the test unless every failure has one of the codes, and returns the clusters.
+func (b *bubble) explained(codes ...timeline.Code) []timeline.Cluster {
+	b.t.Helper()
+	e := b.explain()
+	for _, c := range e.Clusters {
+		if !slices.Contains(codes, c.Code) {
+			b.t.Errorf("%d × %d: %s (%s): %s %v", c.Count, c.Status, c.Code, c.Confidence, c.Sentence, c.Causes)
+		}
+	}
+	return e.Clusters
+}
