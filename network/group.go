@@ -178,7 +178,7 @@ func (tx *tx) groupByName(vpcID, name string) (SecurityGroup, bool) {
 
 func (tx *tx) groupInUse(id string) bool {
 	for _, i := range tx.interfaces {
-		if slices.Contains(i.Groups, id) {
+		if i.Released.IsZero() && slices.Contains(i.Groups, id) {
 			return true
 		}
 	}

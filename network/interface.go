@@ -26,7 +26,8 @@ type Interface struct {
 	Owner          string     `json:"owner"`        // ARN of the task or load balancer
 	AttachmentID   string     `json:"attachmentId"` // eni-attach-
 	Created        time.Time  `json:"created"`
-	Closed         bool       `json:"closed,omitempty"` // nobody is behind it any more: see CloseInterface
+	Closed         bool       `json:"closed,omitempty"`  // nobody is behind it any more: see CloseInterface
+	Released       time.Time  `json:"released,omitzero"` // deleted, but its address still lingers: see Config.Linger
 }
 
 // balancerDescription begins the description of a load balancer's interface: "ELB app/name/id" (NET-030).
@@ -74,6 +75,7 @@ func (n *Network) NetworkInterfaces(ids []string, filters ...Filter) ([]Interfac
 	out, err := selectRows(n.interfaces, ids, filters, func(id string) error {
 		return notFoundOrMalformed(id, "eni-", "InvalidNetworkInterfaceId.Malformed", interfaceNotFound)
 	})
+	out = slices.DeleteFunc(out, func(i Interface) bool { return !i.Released.IsZero() })
 	slices.SortFunc(out, func(a, b Interface) int { return a.Address.Compare(b.Address) })
 	return out, err
 }
@@ -193,21 +195,32 @@ func (n *Network) CloseInterface(ctx context.Context, id string) error {
 }
 
 // DeleteInterface removes an interface. Its address stays in quarantine until now plus
-// Config.Quarantine: nobody gets it, and packets to and from it are dropped. An unknown
-// id is not an error.
+// Config.Quarantine: nobody gets it, and packets to and from it are dropped; that of a
+// closed interface goes on resetting connections for Config.Linger first (NET-043). An
+// unknown id is not an error.
 func (n *Network) DeleteInterface(ctx context.Context, id string, now time.Time) error {
 	return n.update(ctx, func(tx *tx) error {
 		i, ok := tx.interfaces[id]
-		if !ok {
+		if !ok || !i.Released.IsZero() {
 			return nil
 		}
 		until := now.Add(tx.config.Quarantine)
-		tx.put(kindInterface, id, nil)
-		tx.put(kindQuarantine, i.Address.String(), Quarantined{Address: i.Address, Until: until})
+		if i.Closed && tx.config.Linger > 0 {
+			i.Released = now
+			tx.put(kindInterface, id, i)
+		} else {
+			tx.quarantineAddress(i, until)
+		}
 		tx.event(timeline.Network, i.Owner, fmt.Sprintf("address %s was released; it is quarantined until %s", i.Address, until.UTC().Format(time.RFC3339)),
 			map[string]string{"interface": id, "address": i.Address.String()})
 		return nil
 	})
+}
+
+// quarantineAddress makes an interface's address a black hole.
+func (tx *tx) quarantineAddress(i Interface, until time.Time) {
+	tx.put(kindInterface, i.ID, nil)
+	tx.put(kindQuarantine, i.Address.String(), Quarantined{Address: i.Address, Until: until})
 }
 
 // Quarantined is a released address that must not be used before Until.
@@ -216,23 +229,37 @@ type Quarantined struct {
 	Until   time.Time  `json:"until"`
 }
 
-// Expire frees the addresses whose quarantine is over. It returns when the next one
-// ends, or the zero time if none is left.
+// Expire silences the addresses that have lingered long enough, and frees those whose
+// quarantine is over. It returns when the next such moment comes, or the zero time if
+// there is none.
 func (n *Network) Expire(ctx context.Context, now time.Time) (next time.Time, err error) {
 	err = n.update(ctx, func(tx *tx) error {
 		next = time.Time{}
+		for _, i := range tx.interfaces {
+			if !i.Released.IsZero() && isDue(i.Released.Add(tx.config.Linger), now, &next) {
+				tx.quarantineAddress(i, i.Released.Add(tx.config.Quarantine))
+			}
+		}
 		for _, q := range tx.quarantine {
-			switch {
-			case !q.Until.After(now):
+			if isDue(q.Until, now, &next) {
 				tx.put(kindQuarantine, q.Address.String(), nil)
 				tx.event(timeline.Network, q.Address.String(), fmt.Sprintf("address %s is free again", q.Address), nil)
-			case next.IsZero() || q.Until.Before(next):
-				next = q.Until
 			}
 		}
 		return nil
 	})
 	return next, err
+}
+
+// isDue reports whether a deadline has passed; next becomes the earliest that has not.
+func isDue(deadline, now time.Time, next *time.Time) bool {
+	if !deadline.After(now) {
+		return true
+	}
+	if next.IsZero() || deadline.Before(*next) {
+		*next = deadline
+	}
+	return false
 }
 
 // macOf derives the MAC address from the address, so that a restarted container keeps it.

@@ -78,6 +78,43 @@ func TestCloseInterface(t *testing.T) {
 	}
 }
 
+func TestDeleteInterface_AClosedOneLingers(t *testing.T) {
+	m := newMemory()
+	n, err := Open(t.Context(), m, Config{CIDR: netip.MustParsePrefix("172.31.0.0/16"), Linger: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, _ := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "task/1"})
+	n.CloseInterface(t.Context(), i.ID)
+	now := time.Now()
+	for range 2 {
+		if err := n.DeleteInterface(t.Context(), i.ID, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen, _ := n.NetworkInterfaces(nil); len(seen) != 0 {
+		t.Errorf("%v is still described", seen)
+	}
+	if rs := n.RuleSet(); !slices.Equal(rs.Closed, []netip.Addr{i.Address}) || len(rs.Quarantine) != 0 {
+		t.Errorf("closed %v, quarantine %v", rs.Closed, rs.Quarantine)
+	}
+	next, err := n.Expire(t.Context(), now.Add(29*time.Second))
+	if err != nil || !next.Equal(now.Add(30*time.Second)) {
+		t.Errorf("next = %v, %v", next, err)
+	}
+	next, _ = n.Expire(t.Context(), now.Add(30*time.Second))
+	if rs := n.RuleSet(); len(rs.Closed) != 0 || !slices.Equal(rs.Quarantine, []netip.Addr{i.Address}) {
+		t.Errorf("closed %v, quarantine %v", rs.Closed, rs.Quarantine)
+	}
+	if !next.Equal(now.Add(60 * time.Second)) {
+		t.Errorf("next = %v, want the end of the quarantine", next)
+	}
+	n.Expire(t.Context(), now.Add(time.Minute))
+	if rs := n.RuleSet(); len(rs.Quarantine) != 0 {
+		t.Errorf("quarantine %v", rs.Quarantine)
+	}
+}
+
 func TestCreateInterface_SpreadsOverSubnets(t *testing.T) {
 	n := open(t, newMemory())
 	zones := map[string]int{}

@@ -39,6 +39,10 @@ type Config struct {
 	StrictIDs bool
 	// Quarantine is how long a released address is not reused; 0: 60 s.
 	Quarantine time.Duration
+	// Linger is how long the address of a closed interface goes on resetting connections after
+	// the interface was deleted, within its quarantine. It stands for the slow end of an
+	// interface on AWS, where nothing else here waits for it; 0: not at all.
+	Linger time.Duration
 	// Enforced says that Enforce will be called: Applied waits for it from the start.
 	Enforced bool
 }

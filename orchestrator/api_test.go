@@ -341,6 +341,7 @@ func TestPaceAWS_GapsOfARollingStep(t *testing.T) {
 				at["completed"] = e.CreatedAt
 			}
 		}
+		w.eventually(2*time.Minute, func() bool { return len(w.tasks()) == 1 })
 		task, _ := w.c.Task("", old)
 		between := func(what string, gap, low, high time.Duration) {
 			if gap < low || gap > high {
@@ -349,7 +350,7 @@ func TestPaceAWS_GapsOfARollingStep(t *testing.T) {
 		}
 		between("decision → deregistered", at["deregistered"].Sub(at["stopped"]), 9*time.Second, 11*time.Second)
 		between("deregistered → exit", task.ExecutionStoppedAt.Sub(at["deregistered"]), 30*time.Second, 41*time.Second)
-		between("exit → completed", at["completed"].Sub(task.ExecutionStoppedAt), 0, 45*time.Second)
+		between("exit → completed", at["completed"].Sub(task.ExecutionStoppedAt), 0, 12*time.Second)
 		between("exit → STOPPED", task.StoppedAt.Sub(task.ExecutionStoppedAt), 30*time.Second, 40*time.Second)
 	})
 }

@@ -127,9 +127,9 @@ func (p *planner) complete(arn string) {
 	if len(s.Deployments) > 1 || d.RunningCount != s.DesiredCount || d.HealthyCount != s.DesiredCount || d.PendingCount > 0 {
 		return
 	}
-	// What was stopped belongs to it: its end is part of the deployment.
+	// What was stopped belongs to it: its end is part of the deployment, that of its interface is not.
 	for _, i := range p.of[arn] {
-		if t := p.tasks[i]; !t.live() && t.Status != Stopped && t.Drain {
+		if t := p.tasks[i]; !t.live() && t.Status.before(Deprovisioning) && t.Drain {
 			return
 		}
 	}
@@ -161,10 +161,10 @@ func (p *planner) dropOld(arn string) {
 	}
 }
 
-// left reports whether a deployment has tasks that are not STOPPED.
+// left reports whether a deployment has tasks whose containers have not ended.
 func (p *planner) left(arn, deployment string) bool {
 	for _, i := range p.of[arn] {
-		if t := p.tasks[i]; t.Deployment == deployment && t.Status != Stopped {
+		if t := p.tasks[i]; t.Deployment == deployment && t.Status.before(Deprovisioning) {
 			return true
 		}
 	}

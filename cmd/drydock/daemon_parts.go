@@ -132,7 +132,7 @@ func (d *daemon) openNetwork(ctx context.Context) error {
 	}
 	d.network, err = network.Open(ctx, d.store, network.Config{
 		Region: d.config.Region, Account: d.config.Account, CIDR: cidr, StrictIDs: d.config.StrictIDs,
-		Prefix: d.prefix(), Enforced: true,
+		Prefix: d.prefix(), Enforced: true, Linger: d.linger(),
 		BridgeName: func(vpc string) string { return docker.BridgeName(d.instance, vpc) },
 	})
 	if err != nil {
@@ -140,6 +140,14 @@ func (d *daemon) openNetwork(ctx context.Context) error {
 	}
 	d.enforcer = iptables.New(d.prefix(), d.network.Bridge())
 	return nil
+}
+
+// linger is how long interfaces take to end: with AWS's pace the scheduler itself waits for it.
+func (d *daemon) linger() time.Duration {
+	if pace, _, _ := d.config.paces(); pace.Detach > 0 {
+		return 0
+	}
+	return orchestrator.PaceAWS.Detach
 }
 
 // prefix begins the names of our chains and sets.
