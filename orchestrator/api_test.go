@@ -341,7 +341,7 @@ func TestPaceAWS_GapsOfARollingStep(t *testing.T) {
 				at["completed"] = e.CreatedAt
 			}
 		}
-		w.eventually(2*time.Minute, func() bool { return len(w.tasks()) == 1 })
+		w.eventually(2*time.Minute, func() bool { task, _ := w.c.Task("", old); return task.Status == orchestrator.Stopped })
 		task, _ := w.c.Task("", old)
 		between := func(what string, gap, low, high time.Duration) {
 			if gap < low || gap > high {

@@ -162,8 +162,8 @@ func TestRestart_AtEveryMomentOfADeployment(t *testing.T) {
 					t.Errorf("killed after %s: a new task was not adopted: %s, %s", after, now.Status, now.StopReason)
 				}
 			}
-			if n := len(w.engine.Specs()); n != 3 {
-				t.Errorf("killed after %s: the engine runs %d tasks", after, n)
+			if !w.eventually(10*time.Second, func() bool { return len(w.engine.Specs()) == 3 }) {
+				t.Errorf("killed after %s: the engine runs %d tasks", after, len(w.engine.Specs()))
 			}
 		})
 	}

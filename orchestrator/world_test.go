@@ -151,11 +151,11 @@ func (w *world) eventually(most time.Duration, ok func() bool) bool {
 	return ok()
 }
 
-// tasks returns the tasks that are not STOPPED, oldest first.
+// tasks returns the tasks whose containers have not ended, oldest first.
 func (w *world) tasks() []*orchestrator.Task {
 	var all []*orchestrator.Task
 	for _, t := range w.c.Snapshot().Tasks {
-		if t.Status != orchestrator.Stopped {
+		if t.Status != orchestrator.Stopped && t.Status != orchestrator.Deprovisioning {
 			all = append(all, t)
 		}
 	}
