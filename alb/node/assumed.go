@@ -18,6 +18,7 @@ const (
 // Values of our own.
 const (
 	defaultGrace = 5 * time.Second
+	knockAgain   = time.Second            // as TCP does: from an unanswered SYN to the next
 	watchAfter   = 50 * time.Millisecond  // wait for a target this long before watching whether the client leaves
 	raceWithin   = 200 * time.Millisecond // a reused connection that ends this soon after the write lost the keep-alive race
 	listenRetry  = time.Second

@@ -139,6 +139,25 @@ func TestMatrix_5_VanishedTargetIs504(t *testing.T) {
 	}
 }
 
+// TestMatrix_5_AnAddressThatIsResetAfterASilenceIs502: the interface of a stopped task comes to
+// answer with RST while the SYN is repeated.
+func TestMatrix_5_AnAddressThatIsResetAfterASilenceIs502(t *testing.T) {
+	s := newStack(t, healthyTarget("127.0.0.1:9"))
+	s.timing.knock = time.Millisecond
+	var syns atomic.Int32
+	s.Node.dial = func(context.Context, netip.Addr, uint32, netip.AddrPort) (net.Conn, error) {
+		if syns.Add(1) < 3 {
+			return nil, &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}
+		}
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	s.run()
+	if got := s.dial().send(get).status(); got != 502 {
+		t.Error(got)
+	}
+	checkRow(t, s.record.one(t), row{502, 0, "---", timeline.ConnRefused})
+}
+
 func TestMatrix_6_TargetClosesInFlightIs502(t *testing.T) {
 	for name, end := range map[string]func(net.Conn){"FIN": func(c net.Conn) { c.Close() }, "RST": reset} {
 		t.Run(name, func(t *testing.T) {

@@ -121,11 +121,8 @@ func (c *clientConn) dial(t *target) (*upstream, timeline.Cause, error) {
 	c.watch.onLeave(cancel)
 	c.startWatch()
 	begin := time.Now()
-	conn, err := c.node.dial(ctx, c.route.lb.Source, c.route.lb.Mark, t.addr)
+	conn, err := c.knock(ctx, t)
 	took := time.Since(begin)
-	if err != nil && vanished(err) {
-		<-ctx.Done() // ALB-013: an address that is gone answers nothing
-	}
 	c.watch.onLeave(nil)
 	c.o.Connection = timeline.Connection{Nth: 1, Dial: took}
 	if err != nil {
@@ -135,6 +132,25 @@ func (c *clientConn) dial(t *target) (*upstream, timeline.Cause, error) {
 	u.nth = 1
 	t.pool.add(u)
 	return u, "", nil
+}
+
+// knock connects to the target. Where nobody answers for an address, a Linux bridge gives up
+// after three seconds; a VPC drops the packets in silence while TCP repeats its SYN until the
+// connect timeout (ALB-013). So the SYN is repeated here. Nothing of the request is sent before.
+func (c *clientConn) knock(ctx context.Context, t *target) (net.Conn, error) {
+	for {
+		conn, err := c.node.dial(ctx, c.route.lb.Source, c.route.lb.Mark, t.addr)
+		if err == nil || !vanished(err) {
+			return conn, err
+		}
+		again := time.NewTimer(c.node.timing.knock)
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return nil, err
+		case <-again.C:
+		}
+	}
 }
 
 func (c *clientConn) dialFailure(ctx context.Context, t *target, err error) timeline.Cause {

@@ -60,7 +60,7 @@ type Node struct {
 
 // timing holds the durations that tests shorten.
 type timing struct {
-	connect, watchAfter, race, listenRetry time.Duration
+	connect, knock, watchAfter, race, listenRetry time.Duration
 }
 
 // New makes a node that knows no snapshot yet.
@@ -79,7 +79,7 @@ func New(config Config) *Node {
 	}
 	return &Node{
 		config: config, sink: config.Sink, log: config.Logger, dial: config.Dial,
-		timing:    timing{connectTimeout, watchAfter, raceWithin, listenRetry},
+		timing:    timing{connectTimeout, knockAgain, watchAfter, raceWithin, listenRetry},
 		prefix:    fmt.Sprintf("%08x-", rand.Uint32()),
 		base:      context.Background(),
 		listeners: map[string]*listener{}, targets: map[string]*target{}, turns: map[string]*atomic.Uint64{},
