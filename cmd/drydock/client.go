@@ -38,8 +38,11 @@ func newClient(c *cli.Context) (*client, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, usagef("--endpoint %q is not a URL: it looks like %s", endpoint, defaultEndpoint)
 	}
-	return &client{endpoint: strings.TrimRight(endpoint, "/"), http: &http.Client{}}, nil
+	return &client{endpoint: strings.TrimRight(endpoint, "/"), http: httpClient()}, nil
 }
+
+// httpClient returns a client without a time limit: some answers are followed for hours.
+func httpClient() *http.Client { return &http.Client{} }
 
 // unreachableError says that no daemon answers.
 type unreachableError struct {

@@ -180,7 +180,11 @@ func setImage(t *ecs.RegisterTaskDefinitionRequest, balancers []ecs.LoadBalancer
 
 // startDeployment updates a service and watches what comes of it.
 func startDeployment(c *cli.Context, api *client, update *ecs.UpdateServiceRequest) error {
-	started := time.Now()
+	w := &watcher{api: api, screen: newScreen(c.App.ErrWriter), cluster: *update.Cluster, service: *update.Service, eventIDs: map[string]bool{}}
+	if _, err := w.newEvents(c.Context); err != nil { // what was there before is not this deployment's
+		return err
+	}
+	w.started = time.Now()
 	out, err := call[ecs.UpdateServiceResponse](c.Context, api, "ecs", "UpdateService", update)
 	if err != nil {
 		return fmt.Errorf("deploy %s: %w", *update.Service, err)
@@ -188,8 +192,7 @@ func startDeployment(c *cli.Context, api *client, update *ecs.UpdateServiceReque
 	if out.Service == nil || len(out.Service.Deployments) == 0 {
 		return fmt.Errorf("deploy %s: the daemon answered no deployment", *update.Service)
 	}
-	w := &watcher{api: api, screen: newScreen(c.App.ErrWriter), cluster: *update.Cluster, service: *update.Service, started: started,
-		deployment: deref(out.Service.Deployments[0].Id), definition: tail(deref(out.Service.TaskDefinition))}
+	w.deployment, w.definition = deref(out.Service.Deployments[0].Id), tail(deref(out.Service.TaskDefinition))
 	if c.Bool("no-wait") {
 		fmt.Fprintf(c.App.Writer, "deployment %s of %s started: watch it with `drydock status %s`\n", w.deployment, w.definition, w.service)
 		return nil

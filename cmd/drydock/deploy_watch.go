@@ -23,9 +23,9 @@ type watcher struct {
 	definition string // family:revision
 	started    time.Time
 
-	shown      string // the last summary
-	eventIDs   map[string]bool
-	rolledBack string // why, once the deployment was taken back
+	shown      string          // the last summary
+	eventIDs   map[string]bool // of the service events seen so far
+	rolledBack string          // why, once the deployment was taken back
 }
 
 // stuckEvent is in the service event that ECS writes when it can neither start nor stop a
@@ -65,14 +65,10 @@ func (w *watcher) newEvents(ctx context.Context) ([]ecs.ServiceEvent, error) {
 	if err != nil || service == nil {
 		return nil, err
 	}
-	if w.eventIDs == nil {
-		w.eventIDs = map[string]bool{}
-	}
 	var fresh []ecs.ServiceEvent
 	for _, e := range service.Events {
 		id := deref(e.Id)
-		old := e.CreatedAt == nil || e.CreatedAt.Before(w.started.Add(-time.Second))
-		if !old && !w.eventIDs[id] {
+		if !w.eventIDs[id] {
 			fresh = append(fresh, e)
 		}
 		w.eventIDs[id] = true

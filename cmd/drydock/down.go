@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,13 +18,6 @@ import (
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
 )
-
-// purgeDirectly removes everything that is ours when no daemon answers: containers,
-// networks and rules of the instance whose state is in a directory. say tells of progress.
-// The daemon's side of the program sets it; it returns errNothingToPurge if it finds nothing.
-var purgeDirectly func(ctx context.Context, stateDir string, say func(string)) error
-
-var errNothingToPurge = errors.New("nothing of ours is left")
 
 func downCommand() *cli.Command {
 	return &cli.Command{
@@ -89,25 +84,15 @@ func stackToDelete(path string, c *cli.Context) (*stack, error) {
 
 // downAll has the daemon remove everything, or does it without one.
 func downAll(c *cli.Context, api *client) error {
-	s := newScreen(c.App.ErrWriter)
-	err := api.lines(c.Context, http.MethodPost, "down", url.Values{"exit": {"1"}}, func(line json.RawMessage) error {
-		var p struct{ Message, Error string }
-		if err := json.Unmarshal(line, &p); err != nil {
-			return err
-		}
-		if p.Error != "" {
-			return errors.New(p.Error)
-		}
-		s.line("%s", p.Message)
-		return nil
-	})
+	s, dir := newScreen(c.App.ErrWriter), c.String("state-dir")
+	tell := func(text string) { s.line("%s", text) }
+	err := api.takeDown(c.Context, tell)
 	var unreachable *unreachableError
-	if errors.As(err, &unreachable) && purgeDirectly != nil {
-		s.line("no daemon answers at %s: removing what is left of %s directly", api.endpoint, c.String("state-dir"))
-		err = purgeDirectly(c.Context, c.String("state-dir"), func(text string) { s.line("%s", text) })
+	if errors.As(err, &unreachable) {
+		err = downWithoutDaemon(c.Context, dir, tell)
 	}
-	if errors.Is(err, errNothingToPurge) {
-		fmt.Fprintln(c.App.Writer, "nothing of ours is left: nothing to do")
+	if errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(c.App.Writer, "nothing to do: no daemon answers at %s, and there is no state in %s (another --endpoint or --state-dir?)\n", api.endpoint, dir)
 		return nil
 	}
 	if err != nil {
@@ -117,6 +102,21 @@ func downAll(c *cli.Context, api *client) error {
 	return nil
 }
 
+// takeDown has the daemon remove everything and end.
+func (c *client) takeDown(ctx context.Context, tell func(string)) error {
+	return c.lines(ctx, http.MethodPost, "down", url.Values{"exit": {"1"}}, func(line json.RawMessage) error {
+		var p struct{ Message, Error string }
+		if err := json.Unmarshal(line, &p); err != nil {
+			return err
+		}
+		if p.Error != "" {
+			return errors.New(p.Error)
+		}
+		tell(p.Message)
+		return nil
+	})
+}
+
 // down deletes what a stack names. It finds things as up does.
 type down struct{ *up }
 
@@ -124,7 +124,7 @@ func (d *down) run(ctx context.Context) error {
 	if _, err := d.api.status(ctx); err != nil {
 		return err
 	}
-	steps := []func(context.Context) error{d.findNetwork, d.deleteServices, d.deleteLoadBalancers, d.deleteTargetGroups, d.deleteSecurityGroups, d.deleteCluster}
+	steps := []func(context.Context) error{d.findNetwork, d.deleteServices, d.stopTasks, d.deleteLoadBalancers, d.deleteTargetGroups, d.deleteSecurityGroups, d.deleteCluster}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -177,6 +177,33 @@ func (d *down) awaitInactive(ctx context.Context, cluster string, names []string
 		}
 	}
 	return nil
+}
+
+// stopTasks stops what run-task started of the stack's task definitions.
+func (d *down) stopTasks(ctx context.Context) error {
+	status, err := d.api.status(ctx)
+	if err != nil {
+		return err
+	}
+	families, cluster := d.stack.names("taskDefinition"), d.stack.clusterName()
+	var arns []string
+	for _, t := range status.Tasks {
+		family, _, _ := strings.Cut(tail(t.TaskDefinition), ":")
+		if t.Service != "" || t.Cluster != cluster || t.LastStatus == "STOPPED" || !slices.Contains(families, family) {
+			continue
+		}
+		in := &ecs.StopTaskRequest{Cluster: &cluster, Task: &t.ARN, Reason: optional("drydock down")}
+		if _, err := call[ecs.StopTaskResponse](ctx, d.api, "ecs", "StopTask", in); err != nil {
+			return fmt.Errorf("stop task %s: %w", shortID(t.ID), err)
+		}
+		d.did("stopped", "task", shortID(t.ID), t.TaskDefinition)
+		arns = append(arns, t.ARN)
+	}
+	if len(arns) == 0 {
+		return nil
+	}
+	_, err = waitTasks(ctx, d.api, d.screen, arns, "STOPPED", 5*time.Minute)
+	return err
 }
 
 func (d *down) deleteLoadBalancers(ctx context.Context) error {

@@ -121,8 +121,9 @@ func TestUp_FailedDeploymentIsAnError(t *testing.T) {
 
 func TestDown_DeletesTheStack(t *testing.T) {
 	f, dir := upStack(t)
+	f.status.Tasks = []TaskStatus{{ID: "cafebabe0123", ARN: "arn:task/shop/cafebabe0123", Cluster: "shop", TaskDefinition: "web:1", LastStatus: "RUNNING"}}
 	code, _, stderr := f.run("down", dir)
-	for _, want := range []string{"deleted    service          web", "deleted    load balancer    front", "deleted    target group     web", "deleted    security group", "deleted    cluster          shop"} {
+	for _, want := range []string{"stopped    task             cafebabe0123  web:1", "deleted    service          web", "deleted    load balancer    front", "deleted    target group     web", "deleted    security group", "deleted    cluster          shop"} {
 		if code != exitOK || !strings.Contains(stderr, want) {
 			t.Errorf("exit %d, no %q in\n%s", code, want, stderr)
 		}
@@ -139,6 +140,13 @@ func TestDownAll(t *testing.T) {
 	f := newFakeDaemon(t)
 	code, stdout, stderr := f.run("down", "--all")
 	if code != exitOK || !strings.Contains(stderr, "removed the containers") || !strings.Contains(stdout, "everything that was ours is removed") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+func TestDownAll_WithoutDaemonOrState(t *testing.T) {
+	code, stdout, stderr := runCLI(t, "down", "--all", "--endpoint", closedEndpoint(t), "--state-dir", t.TempDir())
+	if code != exitOK || !strings.HasPrefix(stdout, "nothing to do: no daemon answers") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 }
