@@ -18,20 +18,24 @@ func (d *daemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 	groups := d.groupNames(r.Context())
 	targets := d.balancer.Targets()
 	reply(w, Status{
-		Daemon:        d.daemonStatus(snapshot.Engine),
+		Daemon:        d.daemonStatus(r.Context(), snapshot.Engine),
 		LoadBalancers: d.balancerStatus(r.Context(), groups),
 		Services:      serviceStatus(snapshot, targets, groups),
 		Tasks:         d.taskStatus(snapshot, targets, groups),
 	})
 }
 
-func (d *daemon) daemonStatus(trouble string) DaemonStatus {
+func (d *daemon) daemonStatus(ctx context.Context, trouble string) DaemonStatus {
+	engine, err := d.engine.Version(ctx)
+	if err != nil {
+		engine = cmp.Or(trouble, err.Error())
+	}
 	vpc := d.network.DefaultVPC()
 	return DaemonStatus{
 		Version: version, PID: os.Getpid(), StartedAt: d.started, StateDir: d.config.StateDir, Instance: d.instance,
 		Listen: d.Addr().String(), Pace: d.config.Pace, Region: d.config.Region, Account: d.config.Account,
 		VPC: vpc.ID, CIDR: vpc.CIDR.String(), SecurityGroups: d.network.EnforcementStatus(),
-		Engine: cmp.Or(trouble, "Docker answers"),
+		Engine: engine,
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -50,51 +49,7 @@ func whyAction(c *cli.Context) error {
 	if wantsJSON(c) {
 		return printJSON(c.App.Writer, e)
 	}
-	_, err = fmt.Fprint(c.App.Writer, whyText(newScreen(c.App.Writer), e))
-	return err
-}
-
-// whyText writes an explanation for people.
-func whyText(s *screen, e timeline.Explanation) string {
-	var b strings.Builder
-	if e.Failed == 0 {
-		fmt.Fprintf(&b, "%s\n", s.paint(green, fmt.Sprintf("0 of %s requests failed between %s and %s", number(e.Requests), clock(e.From), clock(e.To))))
-		return b.String()
-	}
-	fmt.Fprintf(&b, "%s between %s and %s\n", s.paint(red, fmt.Sprintf("%s of %s requests failed", number(e.Failed), number(e.Requests))), clock(e.From), clock(e.To))
-	for _, cluster := range e.Clusters {
-		b.WriteByte('\n')
-		clusterText(&b, s, cluster)
-	}
-	if e.Dropped > 0 {
-		fmt.Fprintf(&b, "\n%d more failures are no longer remembered\n", e.Dropped)
-	}
-	return b.String()
-}
-
-func clusterText(b *strings.Builder, s *screen, c timeline.Cluster) {
-	fmt.Fprintf(b, "%s  %s  %s\n", s.paint(bold, fmt.Sprintf("%s × %d", number(c.Count), c.Status)), c.Code, s.paint(dim, string(c.Confidence)))
-	fmt.Fprintf(b, "  %s\n", c.Sentence)
-	if c.Why != "" {
-		fmt.Fprintf(b, "  %s\n", c.Why)
-	}
-	for _, link := range c.Chain {
-		seq := ""
-		if link.Seq != 0 {
-			seq = fmt.Sprintf(" [%d]", link.Seq)
-		}
-		fmt.Fprintf(b, "    %s %s%s %s\n", s.paint(dim, clock(link.Time)), link.Kind, seq, strings.TrimSpace(link.Text+" "+parenthesised(link.State)))
-	}
-	for _, fix := range c.Fix {
-		fmt.Fprintf(b, "  %s %s\n", s.paint(green, "fix:"), fix)
-	}
-}
-
-func parenthesised(text string) string {
-	if text == "" {
-		return ""
-	}
-	return "(" + text + ")"
+	return e.Text(c.App.Writer, timeline.TextOptions{})
 }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }

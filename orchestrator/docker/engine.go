@@ -146,3 +146,12 @@ func (e *Engine) slot(ctx context.Context) (func(), error) {
 		return nil, ctx.Err()
 	}
 }
+
+// Version names the engine and its version: "Docker 20.10.24".
+func (e *Engine) Version(ctx context.Context) (string, error) {
+	v, err := e.client.ServerVersion(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask Docker for its version: %w", err)
+	}
+	return "Docker " + v.Version, nil
+}
