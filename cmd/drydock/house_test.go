@@ -28,12 +28,13 @@ var rooms = map[string][]string{
 	"store":               {"taskdefs", "network", "alb", "orchestrator", "timeline"},
 	"awsapi":              {"taskdefs", "network", "alb", "orchestrator", "timeline"},
 	"examples":            {},
+	"bench":               {"timeline", "awsapi", "orchestrator/docker"},
 	"cmd/drydock":         nil, // everything
 }
 
 // foreign says which rooms alone may import a library.
 var foreign = map[string][]string{
-	"github.com/docker/docker":    {"orchestrator/docker", "cmd/drydock"},
+	"github.com/docker/docker":    {"orchestrator/docker", "cmd/drydock", "bench"},
 	"github.com/mattn/go-sqlite3": {"store"},
 	"database/sql":                {"store"},
 	"github.com/urfave/cli":       {"cmd/drydock"},

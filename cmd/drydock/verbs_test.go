@@ -300,7 +300,7 @@ func TestReadVerbs_PrintTextAndJSON(t *testing.T) {
 		{"status web", "cafebabe0123"},
 		{"events", "7 [3]"},
 		{"why", "1 of 10 requests failed"},
-		{"why last", "fix: scale instead"},
+		{"why last", "Fix: scale instead"},
 		{"logs web --tail 5", "line of cafebabe0123, last 5\n"},
 		{"logs cafebabe", "line of cafebabe0123, last 100\n"},
 		{"version", "drydock "},
