@@ -125,3 +125,19 @@ func rulesWith(t *testing.T, prefix string) (found []string) {
 	}
 	return found
 }
+
+func removeContainer(t *testing.T, id string) {
+	engine := dockerClient(t)
+	defer engine.Close()
+	if err := engine.ContainerRemove(context.Background(), id, container.RemoveOptions{Force: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+func removeNetwork(t *testing.T, id string) {
+	engine := dockerClient(t)
+	defer engine.Close()
+	if err := engine.NetworkRemove(context.Background(), id); err != nil {
+		t.Error(err)
+	}
+}

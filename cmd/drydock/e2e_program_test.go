@@ -66,9 +66,16 @@ func drydock(t *testing.T) string {
 	return path
 }
 
-// program is the built binary with a daemon, a state directory and ports of its own.
+// program is the built binary, as one test sees it.
 type program struct {
 	*testing.T
+	*installation
+}
+
+// installation is a daemon with a state directory and ports of its own. It lives as long as
+// the test that made it; steps of that test share it.
+type installation struct {
+	owner    *testing.T
 	state    string
 	offset   int      // of the listeners' ports
 	options  []string // of the daemon, beside those that all have
@@ -82,19 +89,15 @@ type program struct {
 func newProgram(t *testing.T, options ...string) *program {
 	t.Helper()
 	requireDocker(t)
-	p := &program{T: t, state: t.TempDir(), offset: freeOffset(t), options: options}
+	p := &program{t, &installation{owner: t, state: t.TempDir(), offset: freeOffset(t), options: options}}
 	t.Cleanup(p.takeDown)
 	p.Start()
 	p.instance = p.Status().Daemon.Instance
 	return p
 }
 
-// on returns the program for use in a subtest.
-func (p *program) on(t *testing.T) *program {
-	q := *p
-	q.T = t
-	return &q
-}
+// on returns the program as a step of the test sees it.
+func (p *program) on(t *testing.T) *program { return &program{t, p.installation} }
 
 // freeOffset returns an offset with which the ports that the tests listen on are free.
 func freeOffset(t *testing.T) int {
@@ -115,7 +118,7 @@ func (p *program) Start() {
 	listen := cmp.Or(strings.TrimPrefix(p.endpoint, "http://"), "127.0.0.1:0")
 	args := append([]string{"daemon", "--listen", listen, "--state-dir", p.state, "--alb-address", "127.0.0.1",
 		"--port-offset", fmt.Sprint(p.offset)}, p.options...)
-	p.process = startProcess(p.T, args...)
+	p.process = startProcess(p.owner, args...)
 	p.endpoint = p.process.await(p.T, `http://127\.0\.0\.1:\d+`)
 }
 
@@ -136,7 +139,8 @@ func (p *program) Terminate() int {
 // takeDown removes everything and checks that nothing is left.
 func (p *program) takeDown() {
 	if p.Failed() && p.process != nil {
-		p.Logf("the daemon's log ends with:\n%s", p.process.log.tail())
+		_, events := p.Try("events", "--limit", "150")
+		p.Logf("the daemon's log ends with:\n%s\nand the events with:\n%s", p.process.log.tail(), events)
 	}
 	if p.process != nil && p.process.ended() && p.instance != "" {
 		p.Start() // it crashed, or was made to

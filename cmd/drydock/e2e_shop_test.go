@@ -151,23 +151,23 @@ func (l *load) End(t *testing.T) LoadReport {
 	return report
 }
 
-// setDrain sets how long the users' target group drains.
+// setDrain sets how long every target group drains, as aws elbv2 modify-target-group-attributes does.
 func (p *program) setDrain(seconds int) {
 	p.Helper()
-	found, err := call[elbv2.DescribeTargetGroupsOutput](p.Context(), p.client(), "elbv2", "DescribeTargetGroups", &elbv2.DescribeTargetGroupsInput{Names: []string{"users"}})
+	found, err := call[elbv2.DescribeTargetGroupsOutput](p.Context(), p.client(), "elbv2", "DescribeTargetGroups", &elbv2.DescribeTargetGroupsInput{})
 	if err != nil {
 		p.Fatal(err)
 	}
 	attribute := elbv2.TargetGroupAttribute{Key: ptr("deregistration_delay.timeout_seconds"), Value: ptr(fmt.Sprint(seconds))}
-	_, err = call[elbv2.ModifyTargetGroupAttributesOutput](p.Context(), p.client(), "elbv2", "ModifyTargetGroupAttributes",
-		&elbv2.ModifyTargetGroupAttributesInput{TargetGroupArn: found.TargetGroups[0].TargetGroupArn, Attributes: []elbv2.TargetGroupAttribute{attribute}})
-	if err != nil {
-		p.Fatal(err)
+	for _, g := range found.TargetGroups {
+		in := &elbv2.ModifyTargetGroupAttributesInput{TargetGroupArn: g.TargetGroupArn, Attributes: []elbv2.TargetGroupAttribute{attribute}}
+		if _, err := call[elbv2.ModifyTargetGroupAttributesOutput](p.Context(), p.client(), "elbv2", "ModifyTargetGroupAttributes", in); err != nil {
+			p.Fatal(err)
+		}
 	}
 }
 
 func twentyDeployments(p *program) {
-	p.setDrain(1)
 	p.Run("scale", "user-service=2")
 	requests := p.Load(p.URL(80, "/api/users/1"))
 	for i := range 20 {

@@ -92,6 +92,7 @@ func checkEnv(p *program) {
 
 // verbsAct runs the verbs that change something.
 func verbsAct(p *program) {
+	p.setDrain(1)
 	p.wants([]string{"payment-service: 2 → 3"}, "scale", "payment-service=3")
 	if n := len(p.tasksOf("payment-service")); n != 3 {
 		p.Errorf("%d tasks after scaling to 3", n)
