@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"drydock/timeline"
+)
+
+// TestDaemon_SaysWhyItDoesNotStart starts daemons where they cannot run.
+func TestDaemon_SaysWhyItDoesNotStart(t *testing.T) {
+	p := newProgram(t)
+	listen := strings.TrimPrefix(p.endpoint, "http://")
+	for _, test := range []struct {
+		name   string
+		env    []string
+		args   []string
+		wanted []string
+	}{
+		{"StateDirInUse", nil, []string{"--listen", "127.0.0.1:0", "--state-dir", p.state},
+			[]string{fmt.Sprintf("pid %d", p.process.command.Process.Pid), p.state, "--state-dir"}},
+		{"AddressInUse", nil, []string{"--listen", listen, "--state-dir", t.TempDir()}, []string{listen, "address already in use", "--listen"}},
+		{"NoDocker", []string{"DOCKER_HOST=unix:///nowhere/docker.sock"}, []string{"--listen", "127.0.0.1:0", "--state-dir", t.TempDir()},
+			[]string{"/nowhere/docker.sock", "DOCKER_HOST"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			args := append([]string{"daemon"}, test.args...)
+			code, out := runBinary(t, test.env, args...)
+			checkRefusal(t, args, exitFailed, test.wanted, code, out)
+		})
+	}
+	if s := p.Status(); s.Daemon.PID != p.process.command.Process.Pid {
+		t.Errorf("the first daemon was harmed: %+v", s.Daemon)
+	}
+}
+
+// TestUp_SaysWhatIsWrong gives up what it cannot do.
+func TestUp_SaysWhatIsWrong(t *testing.T) {
+	p := newProgram(t)
+	t.Run("BrokenFile", func(t *testing.T) {
+		p.on(t).Fail(exitUsage, []string{"testdata/e2e/broken/drydock.yaml:5", "desiredCount"}, "up", "testdata/e2e/broken")
+	})
+	t.Run("ListenerPortTaken", func(t *testing.T) { listenerPortTaken(p.on(t)) })
+	t.Run("MissingImage", func(t *testing.T) { missingImage(p.on(t)) })
+}
+
+// listenerPortTaken has another program on the port, and lets it go.
+func listenerPortTaken(p *program) {
+	other := listenOn(p.T, fmt.Sprintf("127.0.0.1:%d", 80+p.offset))
+	p.Fail(exitFailed, []string{other.Addr().String(), "address already in use", "--port-offset", "drydock up"}, "up", smallDir)
+	for _, lb := range p.Status().LoadBalancers {
+		if len(lb.Listeners) != 0 {
+			p.Errorf("a refused listener is there: %+v", lb.Listeners)
+		}
+	}
+	if err := other.Close(); err != nil {
+		p.Fatal(err)
+	}
+	p.Run("up", smallDir)
+	if status, body := p.Get(80, "/api/users/1"); status != 200 {
+		p.Errorf("once the port is free: %d %s", status, body)
+	}
+}
+
+// missingImage deploys what no registry has; the old tasks go on serving.
+func missingImage(p *program) {
+	before := p.tasksOf("web")
+	p.Fail(exitFailed, []string{"CannotPullContainerError", "127.0.0.1:1/no/such:image"},
+		"deploy", "web", "--image", "127.0.0.1:1/no/such:image", "--timeout", "60s")
+	if !slices.ContainsFunc(p.Events(), func(e timeline.Event) bool { return strings.Contains(e.Message, "CannotPullContainerError") }) {
+		p.Error("no event tells of the image that cannot be pulled")
+	}
+	p.checkAdopted(before)
+	p.checkLoadLosesNothing()
+	p.Run("rollback", "web")
+	p.checkLoadLosesNothing()
+}
+
+// TestFullRange_WaitsForAddresses wants more tasks than the smallest VPC has addresses for.
+func TestFullRange_WaitsForAddresses(t *testing.T) {
+	p := newProgram(t, "--vpc-cidr", "10.213.77.0/27")
+	p.Run("up", "testdata/e2e/crowd")
+	p.Run("scale", "web=40", "--no-wait")
+	isFull := func(e timeline.Event) bool {
+		return e.Kind != timeline.APICall && strings.Contains(e.Message, "address") && strings.Contains(e.Message, "free")
+	}
+	p.Eventually("an event says that there is no address", func() error {
+		if !slices.ContainsFunc(p.Events(), isFull) {
+			return fmt.Errorf("%s", p.Run("events", "-n", "10"))
+		}
+		return nil
+	})
+	p.Run("scale", "web=2")
+	if n := len(p.tasksOf("web")); n != 2 {
+		t.Errorf("%d tasks run after scaling down, want 2", n)
+	}
+}
