@@ -15,9 +15,9 @@ check:                 ## format, vet, staticcheck, import table, facts
 	./.ci/check
 	go test -run 'Imports|Facts' ./...
 
-bench: build           ## see README: start-up, planner, daemon
+bench: build           ## measured beside its peers; BENCH='--rounds 5 --json FILE'
 	./.ci/engine
-	go test -run '^$$' -bench . -timeout 30m ./...
+	go run ./bench $(BENCH)
 
 run: build             ## the daemon in the foreground
 	bin/drydock daemon

@@ -146,10 +146,9 @@ func prepare(ctx context.Context, o options) (*bench, error) {
 
 func (b *bench) prepareDocker(ctx context.Context) error {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return fmt.Errorf("find the module: %w; run bench inside it", err)
+	if b.root = strings.TrimSpace(string(out)); err != nil || b.root == "" {
+		return errors.Join(errors.New("run bench inside the drydock module: go knows no module here"), err)
 	}
-	b.root = strings.TrimSpace(string(out))
 	if b.docker, err = newDocker(ctx); err != nil {
 		return err
 	}

@@ -12,22 +12,23 @@ import (
 // growthAim is the factor by which ten times the tasks may make a pass longer.
 const growthAim = 15
 
-// measurePlanner runs the planner's own benchmark and reports µs a pass and how they grow.
+// measurePlanner runs the planner's own benchmark and reports µs of CPU a pass, and how they grow.
 func measurePlanner(ctx context.Context, b *bench) error {
 	b.say("planner: %d rounds of its benchmark", b.rounds)
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkReconcile$", "-benchtime", "200ms",
-		"-count", strconv.Itoa(b.rounds), "./orchestrator")
-	cmd.Dir = b.root
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%w: %.1000s", err, out)
+	r := &planRounds{passes: map[string]passes{}}
+	for range b.rounds {
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkReconcile$", "-benchtime", "200ms", "./orchestrator")
+		cmd.Dir = b.root
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %.1000s", err, out)
+		}
+		if !r.read(string(out)) {
+			return fmt.Errorf("the planner's benchmark printed no figure: %.1000s", out)
+		}
 	}
-	scenes, passes := readPasses(string(out))
-	if len(scenes) == 0 {
-		return fmt.Errorf("the planner's benchmark printed no figure: %.1000s", out)
-	}
-	for _, scene := range scenes {
-		b.reportPasses(scene, passes[scene])
+	for _, scene := range r.scenes {
+		b.reportPasses(scene, r.passes[scene])
 	}
 	return nil
 }
@@ -35,25 +36,32 @@ func measurePlanner(ctx context.Context, b *bench) error {
 // passes are the rounds of a scene by number of tasks, in µs.
 type passes map[int][]float64
 
-var benchmarkLine = regexp.MustCompile(`^BenchmarkReconcile/(\S+)/tasks-(\d+)(?:-\d+)?\s+\d+\s+([0-9.]+) ns/op`)
+// planRounds are the rounds of all scenes, in the benchmark's order.
+type planRounds struct {
+	scenes []string
+	passes map[string]passes
+}
 
-// readPasses reads what the benchmark printed.
-func readPasses(out string) (scenes []string, all map[string]passes) {
-	all = map[string]passes{}
+var benchmarkLine = regexp.MustCompile(`^BenchmarkReconcile/(\S+)/tasks-(\d+)(?:-\d+)?\s.*\s([0-9.]+) cpu-ns/op`)
+
+// read takes in what a run of the benchmark printed, and reports whether it printed anything.
+func (r *planRounds) read(out string) bool {
+	found := false
 	for line := range strings.Lines(out) {
 		m := benchmarkLine.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
-		if all[m[1]] == nil {
-			all[m[1]] = passes{}
-			scenes = append(scenes, m[1])
+		found = true
+		if r.passes[m[1]] == nil {
+			r.passes[m[1]] = passes{}
+			r.scenes = append(r.scenes, m[1])
 		}
 		tasks, _ := strconv.Atoi(m[2]) // the pattern has seen to it
 		ns, _ := strconv.ParseFloat(m[3], 64)
-		all[m[1]][tasks] = append(all[m[1]][tasks], ns/1000)
+		r.passes[m[1]][tasks] = append(r.passes[m[1]][tasks], ns/1000)
 	}
-	return scenes, all
+	return found
 }
 
 // reportPasses sets each size beside ten times the smaller one: growth is the ratio.

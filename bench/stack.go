@@ -144,13 +144,19 @@ func (s *stack) createService(ctx context.Context, desired int) error {
 func (s *stack) awaitHealthy(ctx context.Context, want int) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	for {
-		healthy, err := s.healthy(ctx)
-		if err != nil || healthy >= want {
-			return err
+	for healthy := 0; ; {
+		n, err := s.healthy(ctx)
+		if err == nil && n >= want {
+			return nil
+		}
+		if err == nil {
+			healthy = n
 		}
 		if !pause(ctx, 20*time.Millisecond) {
 			return fmt.Errorf("wait for %d healthy targets, have %d: %w: %s", want, healthy, ctx.Err(), s.lastWords())
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
