@@ -74,7 +74,10 @@ type planner struct {
 	plan  Plan
 	tasks []*Task             // all, oldest first; current versions
 	of    map[string][]int    // service ARN → indices into tasks
+	at    map[string]int      // task ARN → index into tasks
 	regs  map[regKey]regCount // registrations that became true in this pass
+
+	underWay map[string]regCount // registrations that are under way, by service ARN
 }
 
 type regKey struct{ service, group string }
@@ -92,6 +95,7 @@ func Reconcile(in Input) Plan {
 	for _, r := range in.Results {
 		p.result(r)
 	}
+	p.countUnderWay()
 	for i := range p.tasks {
 		p.observe(i)
 	}
@@ -117,7 +121,7 @@ func (p *planner) orphans() {
 }
 
 func newPlanner(in Input) *planner {
-	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}}
+	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}}
 	p.plan.Services, p.plan.Tasks = map[string]*Service{}, map[string]*Task{}
 	p.plan.TickAt = map[string]time.Time{}
 	p.tasks = make([]*Task, 0, len(in.Tasks))
@@ -166,7 +170,16 @@ func (p *planner) serviceNow(arn string) *Service {
 
 // index returns the position of a task, -1 if there is none.
 func (p *planner) index(arn string) int {
-	return slices.IndexFunc(p.tasks, func(t *Task) bool { return t.ARN == arn })
+	if p.at == nil {
+		p.at = make(map[string]int, len(p.tasks))
+		for i, t := range p.tasks {
+			p.at[t.ARN] = i
+		}
+	}
+	if i, ok := p.at[arn]; ok {
+		return i
+	}
+	return -1
 }
 
 // wake asks for another pass at t at the latest.

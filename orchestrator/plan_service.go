@@ -15,10 +15,19 @@ type decision struct {
 	start    map[string]int // deployment id → tasks to start
 	replaced int            // how many of them replace unhealthy tasks
 	stop     []stopDecision
+	stopped  map[int]bool // the tasks in stop
 	min, max int
 	healthy  int
 	stuck    bool
 }
+
+// add decides to stop a task.
+func (d *decision) add(s stopDecision) {
+	d.stop = append(d.stop, s)
+	d.stopped[s.task] = true
+}
+
+func (d *decision) stops(i int) bool { return d.stopped[i] }
 
 type stopDecision struct {
 	task    int // index
@@ -120,7 +129,7 @@ func (p *planner) liveOf(arn, deployment string) int {
 // decide computes what to start and what to stop (ECS-060).
 func (p *planner) decide(arn string) decision {
 	s := p.serviceNow(arn)
-	d := decision{start: map[string]int{}, min: s.Config.Minimum(s.DesiredCount), max: s.Config.Maximum(s.DesiredCount)}
+	d := decision{start: map[string]int{}, stopped: map[int]bool{}, min: s.Config.Minimum(s.DesiredCount), max: s.Config.Maximum(s.DesiredCount)}
 	live := 0
 	for _, i := range p.of[arn] {
 		if p.tasks[i].live() {
@@ -211,7 +220,7 @@ func (p *planner) decideReplacements(s *Service, out *decision, room int) {
 			v, bad := p.unhealthy(t)
 			switch {
 			case bad && !t.WasHealthy:
-				out.stop = append(out.stop, stopDecision{i, &v})
+				out.add(stopDecision{i, &v})
 			case bad:
 				was = append(was, stopDecision{i, &v})
 			}
@@ -220,7 +229,9 @@ func (p *planner) decideReplacements(s *Service, out *decision, room int) {
 		if surplus <= 0 && room <= 0 && starting == 0 && len(was) > 0 && out.start[d.ID] == 0 && out.healthy >= out.min {
 			surplus = 1
 		}
-		out.stop = append(out.stop, was[:max(0, min(surplus, len(was)))]...)
+		for _, stop := range was[:max(0, min(surplus, len(was)))] {
+			out.add(stop)
+		}
 	}
 }
 
@@ -236,16 +247,16 @@ func (p *planner) decideOld(s *Service, out *decision) {
 		}
 		switch {
 		case t.pending():
-			out.stop = append(out.stop, stopDecision{i, nil})
+			out.add(stopDecision{i, nil})
 		case !p.healthy(t):
 			if running-1 >= out.min {
 				running--
-				out.stop = append(out.stop, stopDecision{i, nil})
+				out.add(stopDecision{i, nil})
 			}
 		case spare > 0:
 			spare--
 			running--
-			out.stop = append(out.stop, stopDecision{i, nil})
+			out.add(stopDecision{i, nil})
 		}
 	}
 }
@@ -284,10 +295,6 @@ func (p *planner) rank(t *Task) int {
 	return 2
 }
 
-func (d *decision) stops(i int) bool {
-	return slices.ContainsFunc(d.stop, func(s stopDecision) bool { return s.task == i })
-}
-
 // decideScaleIn stops what the primary deployment has too much of: pending and unhealthy
 // tasks first, then those in the zone that has the most (ECS-063).
 func (p *planner) decideScaleIn(s *Service, out *decision) {
@@ -303,24 +310,48 @@ func (p *planner) decideScaleIn(s *Service, out *decision) {
 		}
 		mine = append(mine, i)
 	}
-	for excess := len(mine) - condemned - s.DesiredCount; excess > 0; excess-- {
-		n := p.leastNeeded(mine)
-		out.stop = append(out.stop, stopDecision{mine[n], nil})
-		mine = slices.Delete(mine, n, n+1)
+	if excess := len(mine) - condemned - s.DesiredCount; excess > 0 {
+		for _, i := range p.leastNeeded(mine, excess) {
+			out.add(stopDecision{i, nil})
+		}
 	}
 }
 
-// leastNeeded returns the position of the task to stop first.
-func (p *planner) leastNeeded(tasks []int) int {
-	zones := map[string]int{}
+// leastNeeded returns n tasks in the order in which to stop them: the least is lost first, and
+// among equals the youngest of the zone that has most left.
+func (p *planner) leastNeeded(tasks []int, n int) []int {
+	left := map[string]int{}
+	queues := map[int]map[string][]int{} // by rank, then zone; the youngest last
 	for _, i := range tasks {
-		zones[zone(p.tasks[i])]++
+		t := p.tasks[i]
+		left[zone(t)]++
+		rank := p.rank(t)
+		if queues[rank] == nil {
+			queues[rank] = map[string][]int{}
+		}
+		queues[rank][zone(t)] = append(queues[rank][zone(t)], i)
 	}
-	best := 0
-	for n := range tasks {
-		t, b := p.tasks[tasks[n]], p.tasks[tasks[best]]
-		if r := p.rank(t) - p.rank(b); r < 0 || r == 0 && zones[zone(t)] >= zones[zone(b)] {
-			best = n
+	var order []int
+	for rank := 0; rank <= 2; rank++ {
+		for len(order) < n && len(queues[rank]) > 0 {
+			z := fullest(queues[rank], left)
+			q := queues[rank][z]
+			order = append(order, q[len(q)-1])
+			left[z]--
+			if queues[rank][z] = q[:len(q)-1]; len(q) == 1 {
+				delete(queues[rank], z)
+			}
+		}
+	}
+	return order
+}
+
+// fullest returns the zone with tasks to give that has most left; the first by name of equals.
+func fullest(queues map[string][]int, left map[string]int) string {
+	best := ""
+	for n, z := range sortedKeys(queues) {
+		if n == 0 || left[z] > left[best] {
+			best = z
 		}
 	}
 	return best

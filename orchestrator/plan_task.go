@@ -187,11 +187,11 @@ func (p *planner) observeRegistration(i int) {
 	if len(t.LoadBalancers) == 0 || t.Interface == nil {
 		return
 	}
-	if p.justRegistered(t) && !p.others(t, p.toRegister) {
+	if p.justRegistered(t) && p.underWay[t.Service].in == 0 {
 		p.edit(i).Registered = true
 		p.countRegistration(t, func(c *regCount) { c.in++ })
 	}
-	if t = p.tasks[i]; p.justDeregistered(t) && !p.others(t, p.toDeregister) {
+	if t = p.tasks[i]; p.justDeregistered(t) && p.underWay[t.Service].out == 0 {
 		p.edit(i).Deregistered = true
 		p.countRegistration(t, func(c *regCount) { c.out++; c.old = t.Deployment })
 	}
@@ -213,12 +213,23 @@ func (p *planner) toDeregister(t *Task) bool {
 	return !t.live() && t.Registered && !t.Deregistered && t.Complaint == "" && !t.DeregisterAt.After(p.in.Now) && p.anyRegistered(t)
 }
 
-// others reports whether another task of t's service is under way in some respect.
-func (p *planner) others(t *Task, underWay func(*Task) bool) bool {
-	return slices.ContainsFunc(p.of[t.Service], func(i int) bool {
-		o := p.tasks[i]
-		return o.ARN != t.ARN && len(o.LoadBalancers) > 0 && o.Interface != nil && underWay(o)
-	})
+// countUnderWay counts the registrations and deregistrations under way, by service.
+func (p *planner) countUnderWay() {
+	for _, t := range p.tasks {
+		if len(t.LoadBalancers) == 0 || t.Interface == nil {
+			continue
+		}
+		c := p.underWay[t.Service]
+		switch {
+		case p.toRegister(t):
+			c.in++
+		case p.toDeregister(t):
+			c.out++
+		default:
+			continue
+		}
+		p.underWay[t.Service] = c
+	}
 }
 
 // targetKeys returns the keys of the task's targets.
