@@ -138,23 +138,29 @@ func (p *program) Terminate() int {
 
 // takeDown removes everything and checks that nothing is left.
 func (p *program) takeDown() {
-	if p.Failed() && p.process != nil {
+	if p.process == nil {
+		return
+	}
+	defer p.checkNothingLeft()
+	defer p.process.stop()
+	if p.Failed() {
 		_, events := p.Try("events", "--limit", "150")
 		p.Logf("the daemon's log ends with:\n%s\nand the events with:\n%s", p.process.log.tail(), events)
 	}
-	if p.process != nil && p.process.ended() && p.instance != "" {
-		p.Start() // it crashed, or was made to
+	p.downAll()
+	if strings.Contains(p.process.log.String(), "DATA RACE") {
+		p.Errorf("the daemon has a data race:\n%s", p.process.log)
 	}
-	if p.process != nil {
-		if code, out := p.Try("down", "--all"); code != exitOK {
-			p.Errorf("down --all: exit %d\n%s", code, out)
-		}
-		p.process.stop()
-		if strings.Contains(p.process.log.String(), "DATA RACE") {
-			p.Errorf("the daemon has a data race:\n%s", p.process.log.String())
-		}
+}
+
+// downAll names the state directory too: what is not this test's must stay.
+func (p *program) downAll() {
+	p.Helper()
+	code, out := p.Try("down", "--all", "--state-dir", p.state)
+	if code != exitOK {
+		p.Errorf("down --all: exit %d\n%s", code, out)
 	}
-	p.checkNothingLeft()
+	p.process.wait(p.T)
 }
 
 // result is what a run of the program printed.
@@ -328,6 +334,7 @@ type process struct {
 	done    chan struct{}
 }
 
+// startProcess starts the program; who starts it ends it.
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{command: exec.Command(drydock(t), args...), log: &logBuffer{}, done: make(chan struct{})}
@@ -340,7 +347,6 @@ func startProcess(t *testing.T, args ...string) *process {
 		defer close(p.done)
 		p.command.Wait()
 	}()
-	t.Cleanup(p.stop)
 	return p
 }
 
@@ -375,7 +381,7 @@ func (p *process) ended() bool {
 
 // stop ends what still runs.
 func (p *process) stop() {
-	if !p.ended() {
+	if p != nil && !p.ended() {
 		p.command.Process.Kill()
 		<-p.done
 	}

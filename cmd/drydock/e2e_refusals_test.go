@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -80,7 +81,7 @@ func missingImage(p *program) {
 
 // TestFullRange_WaitsForAddresses wants more tasks than the smallest VPC has addresses for.
 func TestFullRange_WaitsForAddresses(t *testing.T) {
-	p := newProgram(t, "--vpc-cidr", "10.213.77.0/27")
+	p := newProgram(t, "--vpc-cidr", freeRange(t))
 	p.Run("up", "testdata/e2e/crowd")
 	p.Run("scale", "web=40", "--no-wait")
 	isFull := func(e timeline.Event) bool {
@@ -96,4 +97,18 @@ func TestFullRange_WaitsForAddresses(t *testing.T) {
 	if n := len(p.tasksOf("web")); n != 2 {
 		t.Errorf("%d tasks run after scaling down, want 2", n)
 	}
+}
+
+// freeRange returns a range of 32 addresses that nothing on this machine uses: for a range in
+// use the daemon would take another one, of any size.
+func freeRange(t *testing.T) string {
+	t.Helper()
+	for i := range 256 {
+		cidr := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 213, byte(i), 0}), 27)
+		if checkRange(t.Context(), nil, cidr).Verdict == VerdictOK {
+			return cidr.String()
+		}
+	}
+	t.Fatal("10.213.0.0/16 is full")
+	return ""
 }

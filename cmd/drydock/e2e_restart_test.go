@@ -114,7 +114,7 @@ func TestStop_ContainersGoOn(t *testing.T) {
 	}
 	foreign.checkUntouched(p)
 
-	p.wants([]string{"everything that was ours is removed"}, "down", "--all")
+	p.downAll()
 	if code := p.process.wait(t); code != exitOK {
 		t.Errorf("the daemon exited with %d after down --all", code)
 	}

@@ -129,6 +129,7 @@ const loadRate = 200 // requests per second
 func (p *program) Load(url string) *load {
 	p.Helper()
 	l := &load{startProcess(p.T, "load", url, "--rate", fmt.Sprint(loadRate), "--duration", "10m", "--output", "json")}
+	p.Cleanup(l.stop)
 	begun := time.Now()
 	p.Eventually("the load has begun", func() error {
 		if len(p.Outcomes(begun)) == 0 {
