@@ -279,6 +279,9 @@ func (d *daemon) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-d.quit:
 	case err = <-failed:
+		if d.goingDown.Load() {
+			<-d.quit // the parts have ended because everything is being removed
+		}
 	}
 	d.stopServing()
 	halt()
