@@ -134,7 +134,7 @@ func (a *bubbleApp) serve(conn net.Conn) {
 				status = 500
 			}
 		} else {
-			a.b.arrived(a)
+			a.b.arrived(a, path)
 		}
 		if delay := behave.answerAfter + asked(path); delay > 0 {
 			time.Sleep(delay)

@@ -84,7 +84,7 @@ func (b *bubble) signalOf(task string) bubbleSignal {
 
 // TestRolling_AWSPaceUnderLoad: AWS's own lags fail no request either.
 func TestRolling_AWSPaceUnderLoad(t *testing.T) {
-	inBubble(t, bubbleConfig{desired: 2, min: 100, max: 200, delay: 30 * time.Second, aws: true}, func(t *testing.T, b *bubble) {
+	inBubble(t, bubbleConfig{desired: 2, min: 100, max: 200, delay: 30 * time.Second, pace: "aws"}, func(t *testing.T, b *bubble) {
 		g := b.load(20 * time.Millisecond)
 		b.deploy("app:2", behaviour{listenAfter: 3 * time.Second})
 		b.steady(20 * time.Minute)
@@ -176,7 +176,7 @@ func TestRestart_ResumesADrain(t *testing.T) {
 		if !slices.Equal(b.containers(), containers) {
 			t.Error("containers changed while no daemon ran")
 		}
-		b.start()
+		b.must(b.start())
 		g := b.load(20 * time.Millisecond)
 		time.Sleep(20 * time.Second)
 		if !slices.Equal(b.containers(), containers) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -13,9 +12,9 @@ import (
 // TestStopTask_502UntilDeregistered: StopTask signals a task that is still registered. Requests
 // fail until it is deregistered, not longer, and `drydock why` names StopTask.
 func TestStopTask_502UntilDeregistered(t *testing.T) {
-	for _, aws := range []bool{false, true} {
-		t.Run(fmt.Sprintf("aws=%t", aws), func(t *testing.T) {
-			inBubble(t, bubbleConfig{desired: 2, min: 100, max: 200, delay: 10 * time.Second, aws: aws, behave: behaviour{answerAfter: 400 * time.Millisecond}}, func(t *testing.T, b *bubble) {
+	for _, pace := range []string{"fast", "aws"} {
+		t.Run(pace, func(t *testing.T) {
+			inBubble(t, bubbleConfig{desired: 2, min: 100, max: 200, delay: 10 * time.Second, pace: pace, behave: behaviour{answerAfter: 400 * time.Millisecond}}, func(t *testing.T, b *bubble) {
 				g := b.load(often)
 				time.Sleep(time.Second)
 				victim := b.tasks()[0]

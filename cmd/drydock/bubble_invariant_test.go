@@ -8,6 +8,7 @@ import (
 
 	"drydock/alb"
 	"drydock/orchestrator"
+	"drydock/timeline"
 )
 
 var taskOrder = []orchestrator.TaskStatus{
@@ -112,9 +113,46 @@ func (b *bubble) target(t *orchestrator.Task) (alb.TargetHealth, bool) {
 }
 
 // arrived is called when a request of a client reaches an application: I3.
-func (b *bubble) arrived(a *bubbleApp) {
+func (b *bubble) arrived(a *bubbleApp, path string) {
 	if from, draining := b.store.drainFrom(a.task); draining && time.Now().After(from) {
 		b.broken("I3: a request started on %s, whose target drains since %s ago", a.task, time.Since(from))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.arrivals[path] = a.task
+}
+
+// checkOutcome: a request reached the task that it was meant for, if any (I3), and no failure
+// is without a reason (I9).
+func (b *bubble) checkOutcome(o timeline.Outcome) {
+	b.mu.Lock()
+	b.outcomes = append(b.outcomes, o)
+	reached := b.arrivals[o.URI]
+	b.mu.Unlock()
+	if reached != "" && reached != o.Target.Task {
+		b.broken("I3: a request for %s reached %s", o.Target.Task, reached)
+	}
+	if o.Status >= 500 && o.Cause == timeline.CauseNone && o.TargetStatus < 500 {
+		b.broken("I9: %s %s was answered with %d for no reason: %+v", o.Method, o.URI, o.Status, o)
+	}
+}
+
+// checkStatuses: every request that a client saw answered has one outcome, with the same
+// status (I8). One whose connection broke has at most one.
+func (b *bubble) checkStatuses(g *bubbleLoad) {
+	b.mu.Lock()
+	outcomes := map[string][]int{}
+	for _, o := range b.outcomes {
+		outcomes[o.URI] = append(outcomes[o.URI], o.Status)
+	}
+	b.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for path, status := range g.seen {
+		got := outcomes[path]
+		if len(got) > 1 || status != 0 && (len(got) == 0 || got[0] != status) {
+			b.broken("I8: a client saw %d for %s, the outcomes say %v", status, path, got)
+		}
 	}
 }
 

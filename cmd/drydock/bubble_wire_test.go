@@ -47,6 +47,7 @@ func (w *wire) Apply(_ context.Context, rules network.RuleSet) (network.Report, 
 	return network.Report{}, nil
 }
 
+func (w *wire) Test(context.Context) error   { return nil }
 func (w *wire) Check(context.Context) error  { return nil }
 func (w *wire) Remove(context.Context) error { return nil }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ type bubbleConfig struct {
 	delay             time.Duration // deregistration_delay (0)
 	grace             int           // healthCheckGracePeriodSeconds
 	breaker           bool
-	aws               bool          // AWS's own pace (fast)
+	pace              string        // fast or aws (fast)
 	cidr              string        // of the VPC (10.0.0.0/16)
 	quarantine        time.Duration // of addresses (60 s)
 	behave            behaviour     // of the first image
@@ -52,8 +53,11 @@ type bubble struct {
 	apps     map[string]*bubbleApp // by task ARN: the last one
 	signals  []bubbleSignal
 	outcomes []timeline.Outcome
+	arrivals map[string]string // by path: the task that a request reached
 	loads    []*bubbleLoad
 	faults   []string // invariants that were broken
+
+	over chan struct{} // closed at the end
 }
 
 // bubbleSignal is a signal that a container got, and the state of its target at that moment.
@@ -109,14 +113,27 @@ func inBubble(t *testing.T, config bubbleConfig, test func(t *testing.T, b *bubb
 }
 
 func newBubble(t *testing.T, config bubbleConfig) *bubble {
-	b := &bubble{t: t, config: config, images: map[string]behaviour{"app:1": config.behave}, apps: map[string]*bubbleApp{}}
+	config.pace = cmp.Or(config.pace, "fast")
+	b := &bubble{t: t, config: config, images: map[string]behaviour{}, apps: map[string]*bubbleApp{}, arrivals: map[string]string{}, over: make(chan struct{})}
 	b.wire = newWire(b.occupied)
 	b.store = newBubbleStore(b)
 	b.engine = &bubbleEngine{Fake: enginetest.NewFake(enginetest.Hooks{Start: b.started, Signal: b.signalled, Exit: b.exited})}
-	b.engine.Script("app", enginetest.Script{Start: 200 * time.Millisecond, StopAfter: 100 * time.Millisecond})
-	b.start()
+	b.image("app:1", config.behave, wellBehaved)
+	b.must(b.start())
 	b.setUp()
+	go b.watch(b.over)
 	return b
+}
+
+// wellBehaved is how most containers start and stop.
+var wellBehaved = enginetest.Script{Start: 200 * time.Millisecond, StopAfter: 100 * time.Millisecond}
+
+// image says how containers of an image behave, and the application in them.
+func (b *bubble) image(name string, behave behaviour, script enginetest.Script) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.images[name] = behave
+	b.engine.Script(name, script)
 }
 
 // occupied reports whether a container runs at an address.
@@ -132,28 +149,38 @@ func (b *bubble) occupied(addr netip.Addr) bool {
 }
 
 // start starts a daemon on what the store holds: the first, or one after a crash.
-func (b *bubble) start() {
-	b.t.Helper()
-	ctx := b.t.Context()
+func (b *bubble) start() error {
 	l := &life{store: &lifeStore{bubbleStore: b.store}}
-	pace, balancerPace := orchestrator.PaceFast, alb.FastPace
-	if b.config.aws {
-		pace, balancerPace = orchestrator.PaceAWS, alb.AWSPace
+	if err := l.open(b); err != nil {
+		return err
 	}
-	var err error
-	l.network, err = network.Open(ctx, l.store, network.Config{CIDR: b.cidr(), Enforced: true, Quarantine: b.config.quarantine})
-	b.must(err)
+	l.run(b.wire)
+	b.life.Store(l)
+	return nil
+}
+
+func (l *life) open(b *bubble) error {
+	ctx := context.Background()
+	daemon := daemon{config: daemonConfig{Pace: b.config.pace}}
+	pace, balancerPace, err := daemon.config.paces()
+	if err != nil {
+		return err
+	}
+	l.network, err = network.Open(ctx, l.store, network.Config{CIDR: b.cidr(), Enforced: true, Quarantine: b.config.quarantine, Linger: daemon.linger()})
+	if err != nil {
+		return err
+	}
 	l.node = node.New(node.Config{Sink: bubbleSink{b, l}, Listen: b.wire.Listen, Dial: b.wire.Dial, Grace: time.Nanosecond})
-	l.balancer, err = alb.Open(ctx, l.store, l.node, l.network, alb.Config{Pace: balancerPace})
-	b.must(err)
-	l.defs, err = taskdefs.Open(ctx, l.store, "us-east-1", "123456789012")
-	b.must(err)
+	if l.balancer, err = alb.Open(ctx, l.store, l.node, l.network, alb.Config{Pace: balancerPace}); err != nil {
+		return err
+	}
+	if l.defs, err = taskdefs.Open(ctx, l.store, "us-east-1", "123456789012"); err != nil {
+		return err
+	}
 	l.scheduler, err = orchestrator.New(ctx, l.store, b.engine, l.balancer, l.network, l.defs, orchestrator.Config{
 		Region: "us-east-1", Account: "123456789012", Pace: pace,
 	})
-	b.must(err)
-	l.run(b.wire)
-	b.life.Store(l)
+	return err
 }
 
 func (b *bubble) cidr() netip.Prefix {
@@ -221,6 +248,7 @@ func (b *bubble) close() {
 	for _, g := range loads {
 		g.stop()
 	}
+	close(b.over)
 	b.kill()
 	for _, addr := range b.wire.bound() {
 		b.wire.sever(addr)
@@ -240,12 +268,7 @@ func (s bubbleSink) Finished(o timeline.Outcome) {
 	if s.b.life.Load() != s.l {
 		return
 	}
-	s.b.mu.Lock()
-	s.b.outcomes = append(s.b.outcomes, o)
-	s.b.mu.Unlock()
-	if o.Status >= 500 && o.Cause == timeline.CauseNone && o.TargetStatus < 500 {
-		s.b.broken("I9: %s %s was answered with %d for no reason: %+v", o.Method, o.URI, o.Status, o)
-	}
+	s.b.checkOutcome(o)
 }
 
 // broken notes that an invariant does not hold.
@@ -322,19 +345,22 @@ func (b *bubble) createService() {
 // register registers a revision with an image, and returns its ARN.
 func (b *bubble) register(image string) string {
 	b.t.Helper()
+	arn, err := b.tryRegister(image)
+	b.must(err)
+	return arn
+}
+
+func (b *bubble) tryRegister(image string) (string, error) {
 	doc := fmt.Sprintf(`{"family":"web","networkMode":"awsvpc","cpu":"256","memory":"512","requiresCompatibilities":["FARGATE"],
 		"containerDefinitions":[{"name":"app","image":%q,"stopTimeout":10,"portMappings":[{"containerPort":80}]}]}`, image)
 	r, err := b.life.Load().defs.Register(b.t.Context(), []byte(doc), nil, "me", time.Now())
-	b.must(err)
-	return r.ARN
+	return r.ARN, err
 }
 
 // deploy deploys a new image that behaves so.
 func (b *bubble) deploy(image string, behave behaviour) {
 	b.t.Helper()
-	b.mu.Lock()
-	b.images[image] = behave
-	b.mu.Unlock()
+	b.image(image, behave, wellBehaved)
 	arn := b.register(image)
 	b.must(b.update(func(in *orchestrator.ServiceInput) { in.TaskDefinition = arn }))
 }
