@@ -17,6 +17,9 @@ type Enforcer interface {
 	// Apply replaces what the last Apply made true, atomically. On an error nothing is
 	// enforced for sure; the error says why and how to remedy it. The report counts in any case.
 	Apply(ctx context.Context, rs RuleSet) (Report, error)
+	// Test returns an error if what was applied is not obeyed. It is called after every Apply
+	// and may remember that it was.
+	Test(ctx context.Context) error
 	// Check returns an error if what was applied is not in place any more.
 	Check(ctx context.Context) error
 	// Remove takes everything away that Apply has made.
@@ -73,6 +76,10 @@ func (n *Network) Enforce(ctx context.Context, e Enforcer, every time.Duration) 
 func (n *Network) applyOnce(ctx context.Context, e Enforcer) Report {
 	rs := n.RuleSet()
 	report, err := e.Apply(ctx, rs)
+	if err == nil {
+		n.inForce(rs.Version, report)
+		err = e.Test(ctx)
+	}
 	if ctx.Err() == nil {
 		n.record(ctx, rs.Version, report, err)
 	}
@@ -96,6 +103,13 @@ func (n *Network) waitForWork(ctx context.Context, e Enforcer, changed <-chan st
 			}
 		}
 	}
+}
+
+// inForce wakes who waits for the rules: they are in place, though it is not shown yet that
+// they are obeyed.
+func (n *Network) inForce(version uint64, report Report) {
+	aliases := slices.Clone(report.Aliases)
+	n.setEnforcement(func(s *enforcement) { s.applied, s.aliases = version, aliases })
 }
 
 // record stores the result of an Apply, with an event if the status changed.

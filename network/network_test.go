@@ -230,6 +230,8 @@ func (f *fakeEnforcer) Apply(_ context.Context, rs RuleSet) (Report, error) {
 	return f.report, f.err
 }
 
+func (f *fakeEnforcer) Test(context.Context) error { return nil }
+
 func (f *fakeEnforcer) Check(context.Context) error {
 	if f.gone.Load() {
 		return errors.New("hook is gone")

@@ -190,8 +190,10 @@ func (l *lab) apply() network.Report {
 
 func (l *lab) tryApply() (report network.Report, err error) {
 	err = l.host.do(func() error {
-		report, err = l.enforcer.Apply(context.Background(), l.network.RuleSet())
-		return err
+		if report, err = l.enforcer.Apply(context.Background(), l.network.RuleSet()); err != nil {
+			return err
+		}
+		return l.enforcer.Test(context.Background())
 	})
 	return report, err
 }
