@@ -12,6 +12,8 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	docker "github.com/docker/docker/client"
+
+	"drydock/network/iptables"
 )
 
 // requireDocker skips the test where no Docker engine answers, or fails it if Docker is a must.
@@ -70,7 +72,7 @@ func (p *program) checkNothingLeft() {
 		return
 	}
 	left := append(p.removeContainers(), p.removeNetworks()...)
-	left = append(left, rulesWith(p.T, "dd"+p.instance[:6])...)
+	left = append(left, p.removeRules()...)
 	if left != nil {
 		p.Errorf("left behind:\n%s", strings.Join(left, "\n"))
 	}
@@ -107,8 +109,18 @@ func (p *program) removeNetworks() (left []string) {
 	return left
 }
 
+func (p *program) removeRules() (left []string) {
+	prefix := "dd" + p.instance[:6]
+	if left = rulesWith(prefix); left != nil {
+		if err := iptables.New(prefix, "").Remove(context.Background()); err != nil {
+			p.Error(err)
+		}
+	}
+	return left
+}
+
 // rulesWith lists the firewall rules, chains and sets in whose names a prefix is.
-func rulesWith(t *testing.T, prefix string) (found []string) {
+func rulesWith(prefix string) (found []string) {
 	if os.Geteuid() != 0 {
 		return nil
 	}
