@@ -3,7 +3,6 @@ package orchestrator
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -203,13 +202,10 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// note logs what a runner did, for the people who work on drydock.
+// note logs what a runner did, for the people who work on drydock. Users find a failure in
+// the task's events, once.
 func (c *Controller) note(a Action, err error) {
-	level := slog.LevelDebug
-	if err != nil {
-		level = slog.LevelWarn
-	}
-	c.config.Logger.Log(context.Background(), level, "action", "kind", a.Kind, "task", a.Task, "error", err)
+	c.config.Logger.Debug("action", "kind", a.Kind, "task", a.Task, "error", err)
 }
 
 // withCause returns ctx with the event that caused an action.

@@ -162,6 +162,19 @@ func TestExplain_Stories(t *testing.T) {
 			sentence: []string{"The load balancer itself cut 1 request at the end of the deregistration delay of 5 s; task aaaaaaaa (orders:12) was still working, the longest request was 6.8 s old (UpdateService by terraform)"},
 			chain:    "request target task target-state decision api-call", states: "healthy RUNNING",
 		},
+		"cut by the end of the delay while it still waited for a connection to a stopped task": {
+			story: running + `
+				1.000 api StopTask aws-cli                          < none
+				1.004 task A RUNNING DEACTIVATING desiredStatus=STOPPED stopCode=UserInitiated
+				1.012 signal A SIGTERM stopTimeout=30
+				1.020 exit A app 0
+				1.250 target A healthy draining drain=6.25s
+				6.250 target A draining unused
+				1.1   fail 502 dereg_delay_elapsed on=A state=healthy took=5.1 connected=never`,
+			code: StopWhileRegistered, confidence: Certain,
+			sentence: []string{"was stopped with StopTask by aws-cli while its target was still registered"},
+			chain:    "request target task exit signal task-state api-call", states: "healthy DEACTIVATING",
+		},
 		"not listening yet (WHY-005)": {
 			story: running + `
 				1.0  decide desired=2 start=B                        < none

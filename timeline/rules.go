@@ -28,7 +28,7 @@ var rules = map[Cause][]rule{
 	TargetClosedInflight:   {outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, raced},
 	KeepaliveRace:          {outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, idleConnectionClosed},
 	TruncatedResponse:      {outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(Truncated)},
-	DeregDelayElapsed:      {cutByDrainEnd},
+	DeregDelayElapsed:      {neverConnected(outOfMemory), neverConnected(stoppedByUser), neverConnected(containerExited), cutByDrainEnd},
 	NoRegisteredTargets:    {nothingDesired, lastTaskStopped, oldTasksStoppedFirst, noTaskSurvived, notRegisteredYet},
 	AllTargetsUnused:       {nothingDesired, lastTaskStopped, oldTasksStoppedFirst, noTaskSurvived, notRegisteredYet},
 	ConnectTimeout:         {addressGone, securityGroupChanged, unanswered},
@@ -190,6 +190,17 @@ func raced(s *scene) (finding, bool) {
 		return no()
 	}
 	return because(KeepAliveTooShort, Possible, Event{})
+}
+
+// neverConnected applies a rule to requests that were still waiting for a connection: nobody
+// worked on them, so their age says nothing about the delay.
+func neverConnected(r rule) rule {
+	return func(s *scene) (finding, bool) {
+		if s.o.RequestTime >= 0 {
+			return no()
+		}
+		return r(s)
+	}
 }
 
 // cutByDrainEnd: the load balancer closed the connection itself (WHY-007).

@@ -187,7 +187,7 @@ func (s *tale) requests(when time.Time, verb string, args []string, data map[str
 		if idle, err := time.ParseDuration(data["idle"]); err == nil {
 			o.Connection = Connection{Reused: true, Nth: 17, Idle: idle}
 		}
-		if took > 0 {
+		if took > 0 && data["connected"] != "never" {
 			o.RequestTime, o.TargetTime = time.Millisecond, o.End.Sub(o.Start)
 		}
 		if verb == "fail" {

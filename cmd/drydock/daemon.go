@@ -43,7 +43,7 @@ func daemonCommand() *cli.Command {
 			&cli.StringFlag{Name: "state-dir", Value: defaultStateDir(), EnvVars: twin("state-dir"), Usage: "`DIR` that keeps everything"},
 			&cli.StringFlag{Name: "alb-address", Value: "127.0.0.1", EnvVars: twin("alb-address"), Usage: "`ADDRESS` on which load balancers listen"},
 			&cli.IntFlag{Name: "port-offset", EnvVars: twin("port-offset"), Usage: "`N` added to every listener's port, for those who may not bind low ones"},
-			&cli.StringFlag{Name: "vpc-cidr", Value: "172.31.0.0/16", EnvVars: twin("vpc-cidr"), Usage: "`CIDR` of the default VPC, when it is first made"},
+			&cli.StringFlag{Name: "vpc-cidr", Value: "172.31.0.0/16", EnvVars: twin("vpc-cidr"), Usage: "`CIDR` of the default VPC, when it is first made; another range is taken if this one is in use"},
 			&cli.StringFlag{Name: "pace", Value: "fast", EnvVars: twin("pace"), Usage: "`fast`, or aws: AWS's own internal lags too"},
 			&cli.StringFlag{Name: "region", Value: "us-east-1", EnvVars: twin("region"), Usage: "`REGION` in ARNs"},
 			&cli.StringFlag{Name: "account", Value: "123456789012", EnvVars: twin("account"), Usage: "`ACCOUNT` in ARNs"},

@@ -88,6 +88,9 @@ func downAll(c *cli.Context, api *client) error {
 	tell := func(text string) { s.line("%s", text) }
 	err := api.takeDown(c.Context, tell)
 	var unreachable *unreachableError
+	if errors.As(err, &unreachable) && c.IsSet("endpoint") && !c.IsSet("state-dir") {
+		return fmt.Errorf("%w; to remove what a daemon has left behind that does not run any more, name its directory with --state-dir", err)
+	}
 	if errors.As(err, &unreachable) {
 		err = downWithoutDaemon(c.Context, dir, tell)
 	}

@@ -68,21 +68,24 @@ const (
 	giveBack    = "-j RETURN"
 )
 
-// forward is the way between containers, and between containers and the outside.
+// forward is the way between containers, and between containers and the outside. Rules hold
+// for our own bridge only: an address on another one is not ours.
 func (c *compiler) forward(testBridge string) {
 	if testBridge != "" {
 		c.add("FWD", "-i", testBridge, "-p tcp --dport", fmt.Sprint(testForbidden), drop)
 		c.add("FWD", "-i", testBridge, accept)
 	}
-	c.add("FWD", c.in(quarantineSet, "src"), drop)
-	c.add("FWD", c.in(quarantineSet, "dst"), drop)
-	c.add("FWD", c.in(tasksSet, "src"), c.jump("EG"))
-	c.add("FWD", c.in(tasksSet, "dst"), c.jump("IN"))
+	from, to := "-i "+c.rs.Bridge, "-o "+c.rs.Bridge
+	c.add("FWD", from, c.in(quarantineSet, "src"), drop)
+	c.add("FWD", to, c.in(quarantineSet, "dst"), drop)
+	c.add("FWD", from, c.in(tasksSet, "src"), c.jump("EG"))
+	c.add("FWD", to, c.in(tasksSet, "dst"), c.jump("IN"))
 }
 
 // output is the way from the host to containers: the load balancer, and everybody else
 // on the host. A new connection from a balancer's address without the mark is faked.
 func (c *compiler) output() {
+	c.add("OUT", "! -o", c.rs.Bridge, giveBack)
 	c.add("OUT", c.in(quarantineSet, "dst"), drop)
 	c.add("OUT", c.notIn(tasksSet, "dst"), giveBack)
 	c.add("OUT", c.in(balancersSet, "src"), "-m conntrack --ctstate NEW", c.unmarked(), drop)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -104,9 +105,53 @@ func (e *Engine) removeNetworks(ctx context.Context) error {
 		return fmt.Errorf("list networks: %w", err)
 	}
 	for _, n := range list {
-		if rmErr := e.client.NetworkRemove(ctx, n.ID); rmErr != nil && !cerrdefs.IsNotFound(rmErr) {
-			err = errors.Join(err, fmt.Errorf("remove network %s: %w", n.Name, rmErr))
-		}
+		err = errors.Join(err, e.removeNetwork(ctx, n))
 	}
 	return err
+}
+
+// networkPatience is how long a network may keep endpoints of containers that are gone:
+// Docker is still taking them down.
+const networkPatience = 5 * time.Second
+
+func (e *Engine) removeNetwork(ctx context.Context, n network.Summary) error {
+	for end := time.Now().Add(networkPatience); ; {
+		err := e.client.NetworkRemove(ctx, n.ID)
+		if err == nil || cerrdefs.IsNotFound(err) {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("remove network %s: %w; if no container is left in it, restart Docker and try again", n.Name, err)
+		}
+		e.disconnectAll(ctx, n.ID)
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// disconnectAll takes endpoints off a network whose containers are gone. What fails is
+// seen when the network is removed.
+func (e *Engine) disconnectAll(ctx context.Context, id string) {
+	found, err := e.client.NetworkInspect(ctx, id, network.InspectOptions{})
+	if err != nil {
+		return
+	}
+	for container, endpoint := range found.Containers {
+		err := e.client.NetworkDisconnect(ctx, id, container, true)
+		if cerrdefs.IsNotFound(err) {
+			e.client.NetworkDisconnect(ctx, id, endpoint.Name, true)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
