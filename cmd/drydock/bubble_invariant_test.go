@@ -35,10 +35,26 @@ func (b *bubble) checkCommit(s *bubbleStore, rows map[string]any) {
 			tasks[arn] = t
 		}
 	}
+	b.checkPace(s, len(tasks)-len(s.tasks))
 	for _, service := range s.services {
 		b.checkBounds(service, s.tasks, tasks)
 	}
 	s.tasks = tasks
+}
+
+// checkPace: tasks are not started without end while time stands still. Such a loop would never
+// give time a chance to pass, so it is stopped.
+func (b *bubble) checkPace(s *bubbleStore, made int) {
+	if now := time.Now(); made > 0 {
+		if !now.Equal(s.moment) {
+			s.moment, s.started = now, 0
+		}
+		s.started += made
+	}
+	if s.started > 100 && !s.runaway {
+		s.runaway = true
+		b.broken("%d tasks were made within a moment", s.started)
+	}
 }
 
 // checkForward: a task only moves forward, and is forgotten only when it has stopped (I5).
@@ -192,7 +208,7 @@ func (b *bubble) mismatches() map[string]bool {
 	}
 	b.store.mu.Lock()
 	defer b.store.mu.Unlock()
-	if b.store.full {
+	if b.store.full || b.store.runaway {
 		return odd
 	}
 	runs := map[string]bool{}

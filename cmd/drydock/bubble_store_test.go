@@ -26,6 +26,9 @@ type bubbleStore struct {
 	services map[string]*orchestrator.Service
 	drains   map[string]time.Time // by task ARN: its target takes no request after this
 	full     bool                 // every commit fails
+	runaway  bool                 // the same, for ever: tasks were started without end
+	moment   time.Time            // of the last task
+	started  int                  // tasks made at that moment
 }
 
 func newBubbleStore(b *bubble) *bubbleStore {
@@ -84,7 +87,7 @@ func (s *bubbleStore) Load(_ context.Context, kind string, each func(string, []b
 func (s *bubbleStore) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.full {
+	if s.full || s.runaway {
 		return errFull
 	}
 	s.b.checkCommit(s, rows)

@@ -357,10 +357,16 @@ func (b *bubble) tryRegister(image string) (string, error) {
 	return r.ARN, err
 }
 
-// deploy deploys a new image that behaves so.
+// deploy deploys a new image whose application behaves so.
 func (b *bubble) deploy(image string, behave behaviour) {
 	b.t.Helper()
-	b.image(image, behave, wellBehaved)
+	b.deployScript(image, behave, wellBehaved)
+}
+
+// deployScript deploys a new image whose containers and application behave so.
+func (b *bubble) deployScript(image string, behave behaviour, script enginetest.Script) {
+	b.t.Helper()
+	b.image(image, behave, script)
 	arn := b.register(image)
 	b.must(b.update(func(in *orchestrator.ServiceInput) { in.TaskDefinition = arn }))
 }
