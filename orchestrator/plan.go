@@ -77,6 +77,7 @@ type planner struct {
 	at    map[string]int      // task ARN → index into tasks
 	regs  map[regKey]regCount // registrations that became true in this pass
 
+	keys     map[*TaskInterface][]alb.TargetKey
 	underWay map[string]regCount // registrations that are under way, by service ARN
 }
 
@@ -121,7 +122,7 @@ func (p *planner) orphans() {
 }
 
 func newPlanner(in Input) *planner {
-	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}}
+	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}, keys: make(map[*TaskInterface][]alb.TargetKey, len(in.Tasks))}
 	p.plan.Services, p.plan.Tasks = map[string]*Service{}, map[string]*Task{}
 	p.plan.TickAt = map[string]time.Time{}
 	p.tasks = make([]*Task, 0, len(in.Tasks))

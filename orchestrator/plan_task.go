@@ -244,8 +244,22 @@ func targetKeys(t *Task) []alb.TargetKey {
 	return keys
 }
 
+// targetKeys is [targetKeys], remembered: a pass asks again and again, and an interface stays
+// the same value for the whole of its task's life.
+func (p *planner) targetKeys(t *Task) []alb.TargetKey {
+	if t.Interface == nil || len(t.LoadBalancers) == 0 {
+		return nil
+	}
+	keys, ok := p.keys[t.Interface]
+	if !ok {
+		keys = targetKeys(t)
+		p.keys[t.Interface] = keys
+	}
+	return keys
+}
+
 func (p *planner) allRegistered(t *Task) bool {
-	for _, k := range targetKeys(t) {
+	for _, k := range p.targetKeys(t) {
 		if h, ok := p.in.Targets[k]; !ok || h.Target.Task != t.ARN || h.State == alb.Draining {
 			return false
 		}
@@ -255,7 +269,7 @@ func (p *planner) allRegistered(t *Task) bool {
 
 // anyRegistered reports whether the balancer may still choose the task for new requests.
 func (p *planner) anyRegistered(t *Task) bool {
-	for _, k := range targetKeys(t) {
+	for _, k := range p.targetKeys(t) {
 		if h, ok := p.in.Targets[k]; ok && h.Target.Task == t.ARN && h.State != alb.Draining {
 			return true
 		}
@@ -266,7 +280,7 @@ func (p *planner) anyRegistered(t *Task) bool {
 // targetsOut reports whether the balancer has finished with the task: its targets are gone,
 // or unused (ECS-050).
 func (p *planner) targetsOut(t *Task) bool {
-	for _, k := range targetKeys(t) {
+	for _, k := range p.targetKeys(t) {
 		if h, ok := p.in.Targets[k]; ok && h.Target.Task == t.ARN && h.State != alb.Unused {
 			return false
 		}
@@ -354,7 +368,7 @@ func (p *planner) healthy(t *Task) bool {
 	if t.checked() && t.Health != HealthHealthy {
 		return false
 	}
-	for _, k := range targetKeys(t) {
+	for _, k := range p.targetKeys(t) {
 		if h, ok := p.in.Targets[k]; !ok || h.Target.Task != t.ARN || h.State != alb.Healthy {
 			return false
 		}
@@ -389,7 +403,7 @@ func (p *planner) verdict(t *Task) (verdict, bool) {
 		return verdict{"Task failed container health checks",
 			fmt.Sprintf("(task %s) failed container health checks.", t.ID)}, true
 	}
-	for _, k := range targetKeys(t) {
+	for _, k := range p.targetKeys(t) {
 		if h := p.in.Targets[k]; h.Target.Task == t.ARN && h.State == alb.Unhealthy {
 			return verdict{fmt.Sprintf("Task failed ELB health checks in (target-group %s)", k.TargetGroup),
 				fmt.Sprintf("(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s).", t.ID, k.Port, k.TargetGroup, h.Description)}, true
