@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -200,21 +201,38 @@ func (n *Network) CloseInterface(ctx context.Context, id string) error {
 // unknown id is not an error.
 func (n *Network) DeleteInterface(ctx context.Context, id string, now time.Time) error {
 	return n.update(ctx, func(tx *tx) error {
-		i, ok := tx.interfaces[id]
-		if !ok || !i.Released.IsZero() {
-			return nil
-		}
-		until := now.Add(tx.config.Quarantine)
-		if i.Closed && tx.config.Linger > 0 {
-			i.Released = now
-			tx.put(kindInterface, id, i)
-		} else {
-			tx.quarantineAddress(i, until)
-		}
-		tx.event(timeline.Network, i.Owner, fmt.Sprintf("address %s was released; it is quarantined until %s", i.Address, until.UTC().Format(time.RFC3339)),
-			map[string]string{"interface": id, "address": i.Address.String()})
+		tx.deleteInterface(id, now)
 		return nil
 	})
+}
+
+// DeleteInterfacesOf deletes every interface of an owner, as [Network.DeleteInterface] does:
+// also one that the owner does not know of, because its creation was cut short.
+func (n *Network) DeleteInterfacesOf(ctx context.Context, owner string, now time.Time) error {
+	return n.update(ctx, func(tx *tx) error {
+		for _, i := range slices.Collect(maps.Values(tx.interfaces)) {
+			if i.Owner == owner {
+				tx.deleteInterface(i.ID, now)
+			}
+		}
+		return nil
+	})
+}
+
+func (tx *tx) deleteInterface(id string, now time.Time) {
+	i, ok := tx.interfaces[id]
+	if !ok || !i.Released.IsZero() {
+		return
+	}
+	until := now.Add(tx.config.Quarantine)
+	if i.Closed && tx.config.Linger > 0 {
+		i.Released = now
+		tx.put(kindInterface, id, i)
+	} else {
+		tx.quarantineAddress(i, until)
+	}
+	tx.event(timeline.Network, i.Owner, fmt.Sprintf("address %s was released; it is quarantined until %s", i.Address, until.UTC().Format(time.RFC3339)),
+		map[string]string{"interface": id, "address": i.Address.String()})
 }
 
 // quarantineAddress makes an interface's address a black hole.

@@ -115,6 +115,24 @@ func TestDeleteInterface_AClosedOneLingers(t *testing.T) {
 	}
 }
 
+func TestDeleteInterfacesOf_LeavesThoseOfOthers(t *testing.T) {
+	n := open(t, newMemory())
+	for _, owner := range []string{"task/1", "task/2"} {
+		for _, what := range []string{"a", "b"} {
+			if _, err := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: owner, Description: what}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := n.DeleteInterfacesOf(t.Context(), "task/1", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := n.NetworkInterfaces(nil)
+	if len(left) != 2 || left[0].Owner != "task/2" || left[1].Owner != "task/2" {
+		t.Errorf("left: %v", left)
+	}
+}
+
 func TestCreateInterface_SpreadsOverSubnets(t *testing.T) {
 	n := open(t, newMemory())
 	zones := map[string]int{}

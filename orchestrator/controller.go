@@ -48,7 +48,8 @@ type Network interface {
 	CreateInterface(ctx context.Context, in network.CreateInterfaceInput) (network.Interface, error)
 	// CloseInterface makes connections to an interface be reset: what was behind it has ended.
 	CloseInterface(ctx context.Context, id string) error
-	DeleteInterface(ctx context.Context, id string, now time.Time) error
+	// DeleteInterfacesOf deletes every interface of a task, also one that its row does not name.
+	DeleteInterfacesOf(ctx context.Context, owner string, now time.Time) error
 	// Applied returns when the security groups of every interface made so far are in force.
 	Applied(ctx context.Context) error
 }

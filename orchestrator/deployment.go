@@ -35,6 +35,8 @@ type Deployment struct {
 	Keep int `json:"keep"`
 	// Proven is set once a task was healthy: then the circuit breaker leaves it alone (ECS-033).
 	Proven bool `json:"proven,omitempty"`
+	// Rollback is set if the circuit breaker made it: it is not rolled back in turn.
+	Rollback bool `json:"rollback,omitempty"`
 	// NextStart is the deadline before which no task is started, after failed starts.
 	NextStart    time.Time `json:"nextStart,omitzero"`
 	FailedStarts int       `json:"failedStarts,omitempty"` // in a row, before RUNNING

@@ -96,7 +96,7 @@ func (p *planner) trip(arn string) {
 	d.rollout(p.in.Now, RolloutFailed, "ECS deployment circuit breaker: tasks failed to start.")
 	d.Cause = p.sayRollout(s, d, d.Cause)
 	p.say(s, d.Cause, fmt.Sprintf("(service %s) (deployment %s) deployment failed: tasks failed to start.", s.Name, d.ID))
-	if s.Config.BreakerRollback && s.LastCompleted != nil {
+	if s.Config.BreakerRollback && s.LastCompleted != nil && !d.Rollback {
 		p.rollBack(s)
 	}
 }
@@ -110,6 +110,7 @@ func (p *planner) rollBack(s *Service) {
 	s.PlatformVersion, s.LaunchType = s.LastCompleted.PlatformVersion, s.LastCompleted.LaunchType
 	startDeployment(s, id, p.in.Now, fmt.Sprintf("ECS deployment circuit breaker: rolling back to deploymentId %s.", id))
 	d := s.Primary()
+	d.Rollback = true
 	d.Cause = p.sayRollout(s, d, cause)
 	p.count(s.ARN)
 }

@@ -131,7 +131,7 @@ func (c *Controller) perform(ctx context.Context, a Action, t *Task) (*TaskInter
 		}
 		return nil, c.engine.Remove(ctx, a.Task)
 	case Detach:
-		return nil, c.detach(ctx, t)
+		return nil, c.network.DeleteInterfacesOf(ctx, a.Task, time.Now())
 	}
 	return nil, fmt.Errorf("unknown action %s", a.Kind)
 }
@@ -149,13 +149,6 @@ func (c *Controller) attach(ctx context.Context, t *Task) (*TaskInterface, error
 		ID: i.ID, Attachment: uuid(randomHex), Subnet: i.SubnetID, Zone: i.Zone,
 		Address: i.Address, MAC: i.MAC, DNSName: i.PrivateDNSName,
 	}, nil
-}
-
-func (c *Controller) detach(ctx context.Context, t *Task) error {
-	if t.Interface == nil {
-		return nil
-	}
-	return c.network.DeleteInterface(ctx, t.Interface.ID, time.Now())
 }
 
 // run brings the task's containers up, once its security groups are in force.

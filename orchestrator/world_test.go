@@ -282,7 +282,7 @@ func (n *fakeNetwork) CreateInterface(_ context.Context, in network.CreateInterf
 	return i, nil
 }
 
-func (n *fakeNetwork) DeleteInterface(context.Context, string, time.Time) error { return nil }
+func (n *fakeNetwork) DeleteInterfacesOf(context.Context, string, time.Time) error { return nil }
 
 func (n *fakeNetwork) CloseInterface(_ context.Context, id string) error {
 	n.mu.Lock()

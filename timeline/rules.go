@@ -110,7 +110,7 @@ func killedAtStopTimeout(s *scene) (finding, bool) {
 // it takes a while until a deregistration reaches the data plane.
 func chosenAfterDeregistration(s *scene) (finding, bool) {
 	st := s.stop
-	if st.deregistered.Seq == 0 || s.o.Start.Before(st.deregistered.Time) {
+	if st.deregistered.Seq == 0 || !s.o.Start.After(st.deregistered.Time) {
 		return no()
 	}
 	if st.exit.Seq == 0 && st.term.Seq == 0 {
