@@ -302,7 +302,6 @@ type fakeBalancer struct {
 	healthyAfter time.Duration
 	delay        time.Duration
 	ill          map[string]bool // task definitions whose targets become unhealthy instead
-	log          []string
 }
 
 func (b *fakeBalancer) Targets() map[alb.TargetKey]alb.TargetHealth {

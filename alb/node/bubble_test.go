@@ -179,7 +179,6 @@ type bubble struct {
 	*stack
 	net   *pipes
 	start time.Time
-	front string
 }
 
 // inBubble runs a test with a checked target group in virtual time.

@@ -101,8 +101,8 @@ func FuzzChunks(f *testing.F) {
 	f.Add([]byte("1\nx\r\n0\r\n\r\n"), 2)
 	f.Fuzz(func(t *testing.T, b []byte, step int) {
 		step = min(max(step, 1), 4096)
-		whole, errWhole, left := chunksOf(b, len(b)+1)
-		parts, errParts, leftParts := chunksOf(b, step)
+		whole, left, errWhole := chunksOf(b, len(b)+1)
+		parts, leftParts, errParts := chunksOf(b, step)
 		if string(whole) != string(parts) || (errWhole == nil) != (errParts == nil) || errWhole == nil && left != leftParts {
 			t.Fatalf("%q %v %d, in parts %q %v %d", whole, errWhole, left, parts, errParts, leftParts)
 		}
@@ -110,7 +110,7 @@ func FuzzChunks(f *testing.F) {
 }
 
 // chunksOf decodes b read in steps. left is how many bytes were not taken.
-func chunksOf(b []byte, step int) (data []byte, err error, left int) {
+func chunksOf(b []byte, step int) (data []byte, left int, err error) {
 	src := &stepConn{b: b, step: step}
 	rd := &reader{conn: src, buf: make([]byte, 64)}
 	var body body
@@ -118,10 +118,10 @@ func chunksOf(b []byte, step int) (data []byte, err error, left int) {
 	for {
 		p, err := body.next(true)
 		if err == io.EOF {
-			return data, nil, rd.len() + len(src.b)
+			return data, rd.len() + len(src.b), nil
 		}
 		if err != nil {
-			return data, err, 0
+			return data, 0, err
 		}
 		data = append(data, p...)
 	}

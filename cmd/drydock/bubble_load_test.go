@@ -170,16 +170,3 @@ func (g *bubbleLoad) end() map[int]int {
 	defer g.mu.Unlock()
 	return g.statuses
 }
-
-// failed returns how many requests were not answered with 200.
-func (g *bubbleLoad) failed() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	failed := 0
-	for status, n := range g.statuses {
-		if status != 200 {
-			failed += n
-		}
-	}
-	return failed
-}

@@ -85,7 +85,7 @@ type bubbleEngine struct {
 	broken atomic.Bool
 }
 
-var errNoDocker = errors.New("Cannot connect to the Docker daemon at unix:///var/run/docker.sock")
+var errNoDocker = errors.New("cannot connect to the Docker daemon at unix:///var/run/docker.sock")
 
 func (e *bubbleEngine) down() bool { return e.broken.Load() }
 

@@ -33,7 +33,6 @@ type fakeDaemon struct {
 	definitions map[string][]ecs.TaskDefinition
 	services    []*ecs.Service
 	calls       []string // of ECS, that change something
-	stopped     []string
 	deployments int
 	status      Status
 	events      []timeline.Event

@@ -51,5 +51,3 @@ func whyAction(c *cli.Context) error {
 	}
 	return e.Text(c.App.Writer, timeline.TextOptions{})
 }
-
-func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }

@@ -3,7 +3,6 @@ package iptables
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -45,10 +44,4 @@ func run(ctx context.Context, input string, program string, args ...string) (str
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	return line
-}
-
-// failed reports whether the program ran and ended with a status other than 0.
-func failed(err error) bool {
-	var exit *exec.ExitError
-	return errors.As(err, &exit)
 }

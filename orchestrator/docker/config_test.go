@@ -169,6 +169,7 @@ func TestConfig_MACAddressWhereTheVersionWantsIt(t *testing.T) {
 		if endpoint == nil || endpoint.IPAMConfig.IPv4Address != "172.31.0.10" {
 			t.Fatalf("endpoints %v", n.EndpointsConfig)
 		}
+		//lint:ignore SA1019 where API versions before 1.44 want it
 		if got := c.MacAddress + endpoint.MacAddress; got != s.Interface.MAC {
 			t.Errorf("API %s: MAC address %q", version, got)
 		}

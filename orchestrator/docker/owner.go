@@ -31,7 +31,8 @@ func (e *Engine) own(spec orchestrator.TaskSpec, c *container.Config, h *contain
 		IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: spec.Interface.Address.String()},
 	}
 	if versions.LessThan(e.client.ClientVersion(), "1.44") {
-		c.MacAddress = spec.Interface.MAC //nolint:staticcheck // where API versions before 1.44 want it
+		//lint:ignore SA1019 where API versions before 1.44 want it
+		c.MacAddress = spec.Interface.MAC
 	} else {
 		endpoint.MacAddress = spec.Interface.MAC
 	}
