@@ -155,7 +155,7 @@ func checkPrivileges() Check {
 	if os.Geteuid() == 0 {
 		return Check{Name: "privileges", Verdict: VerdictOK, Found: "root"}
 	}
-	return Check{Name: "privileges", Verdict: VerdictWarn, Found: "not root, so security groups are not enforced", Remedy: "start the daemon with sudo to enforce them"}
+	return Check{Name: "privileges", Verdict: VerdictWarn, Found: "not root, so security groups are not enforced, and tasks do not reach the load balancers", Remedy: "start the daemon with sudo to enforce them"}
 }
 
 func checkTool(name, purpose string) Check {

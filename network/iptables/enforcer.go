@@ -199,6 +199,9 @@ func (e *Enforcer) checkAliases() error {
 // Remove takes away hooks, chains, sets and aliases. What is not there, or can't be there
 // because its program is missing, is not an error.
 func (e *Enforcer) Remove(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return nil // nothing was made: Apply was refused
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.applied, e.tested = false, false
