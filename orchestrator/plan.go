@@ -77,6 +77,7 @@ type planner struct {
 	at    map[string]int      // task ARN → index into tasks
 	regs  map[regKey]regCount // registrations that became true in this pass
 
+	failed   map[string]bool // tasks whose last action failed just now: not again at once
 	keys     map[*TaskInterface][]alb.TargetKey
 	underWay map[string]regCount // registrations that are under way, by service ARN
 }
@@ -94,6 +95,7 @@ type regCount struct {
 func Reconcile(in Input) Plan {
 	p := newPlanner(in)
 	for _, r := range in.Results {
+		p.failed[r.Task] = r.Err != nil
 		p.result(r)
 	}
 	p.countUnderWay()
@@ -113,16 +115,16 @@ func Reconcile(in Input) Plan {
 
 // orphans removes containers with our labels whose task is unknown or STOPPED.
 func (p *planner) orphans() {
-	for arn := range p.in.Engine {
+	for _, arn := range sortedKeys(p.in.Engine) {
 		t := p.in.Tasks[arn]
-		if t == nil || t.Status == Stopped {
+		if t == nil && !p.failed[arn] || t != nil && t.Status == Stopped && p.due(t.RetryAt) {
 			p.plan.Actions = append(p.plan.Actions, Action{Kind: Remove, Task: arn})
 		}
 	}
 }
 
 func newPlanner(in Input) *planner {
-	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}, keys: make(map[*TaskInterface][]alb.TargetKey, len(in.Tasks))}
+	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}, failed: map[string]bool{}, keys: make(map[*TaskInterface][]alb.TargetKey, len(in.Tasks))}
 	p.plan.Services, p.plan.Tasks = map[string]*Service{}, map[string]*Task{}
 	p.plan.TickAt = map[string]time.Time{}
 	p.tasks = make([]*Task, 0, len(in.Tasks))

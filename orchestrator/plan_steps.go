@@ -254,7 +254,9 @@ func requestStop(t *Task, code, reason string, cause int64, now time.Time) {
 // act plans what is to be done next for a task.
 func (p *planner) act(i int) {
 	t := p.tasks[i]
-	p.actBalancer(t)
+	if p.due(t.TargetsRetryAt) {
+		p.actBalancer(t)
+	}
 	if !p.due(t.RetryAt) {
 		return
 	}
@@ -285,7 +287,8 @@ func (p *planner) actDeprovisioning(t *Task) {
 	if !p.in.EngineUp {
 		return
 	}
-	if _, seen := p.in.Engine[t.ARN]; seen {
+	// Also a task that shows no container may have left a namespace or volumes.
+	if _, seen := p.in.Engine[t.ARN]; seen || !t.Removed {
 		p.action(Remove, t)
 		return
 	}

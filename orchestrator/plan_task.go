@@ -31,7 +31,7 @@ func (p *planner) result(r Result) {
 		return
 	}
 	t := p.edit(i)
-	t.RetryAt = p.in.Now.Add(retryAfter)
+	*retryOf(t, r.Action) = p.in.Now.Add(retryAfter)
 	if t.Complaint != r.Err.Error() {
 		t.Complaint = r.Err.Error()
 		p.event(timeline.Warning, t.ARN, t.Cause, fmt.Sprintf("%s task %s: %v; trying again", r.Action, t.ID, r.Err), taskData(t, nil))
@@ -39,11 +39,19 @@ func (p *planner) result(r Result) {
 	}
 }
 
+// retryOf returns the deadline before which an action that failed is not tried again.
+func retryOf(t *Task, a ActionKind) *time.Time {
+	if a == Register || a == Deregister {
+		return &t.TargetsRetryAt
+	}
+	return &t.RetryAt
+}
+
 func (p *planner) succeeded(i int, r Result) {
 	t := p.tasks[i]
-	if t.Complaint != "" {
+	if t.Complaint != "" && !retryOf(t, r.Action).IsZero() {
 		t = p.edit(i)
-		t.Complaint, t.RetryAt = "", time.Time{}
+		t.Complaint, *retryOf(t, r.Action) = "", time.Time{}
 	}
 	switch r.Action {
 	case Attach:
@@ -52,6 +60,10 @@ func (p *planner) succeeded(i int, r Result) {
 		t.AttachAt = p.in.Now.Add(p.in.Pace.Attach)
 	case Close:
 		p.edit(i).Closed = true
+	case Remove:
+		if !t.Removed && t.Status == Deprovisioning {
+			p.edit(i).Removed = true
+		}
 	case Detach:
 		p.edit(i).Detached = true
 	case Run:

@@ -167,6 +167,9 @@ func (c *Controller) check(ctx context.Context, s *Service, in ServiceInput) err
 	if s.Config.MinimumHealthyPercent < 0 || s.Config.MaximumPercent < 0 {
 		return invalid("minimumHealthyPercent and maximumPercent must not be negative.")
 	}
+	if s.Config.MinimumHealthyPercent > 100 {
+		return invalid("minimumHealthyPercent must not be greater than 100.")
+	}
 	if s.Config.MaximumPercent < s.Config.MinimumHealthyPercent || s.Config.MaximumPercent == 0 {
 		return invalid("maximumPercent must be greater than 0 and not less than minimumHealthyPercent.")
 	}
@@ -179,10 +182,17 @@ func (c *Controller) check(ctx context.Context, s *Service, in ServiceInput) err
 	if err := c.checkDefinition(s, in.TaskDefinition); err != nil {
 		return err
 	}
-	if err := c.checkNetwork(ctx, s); err != nil {
-		return err
+	create := s.CreatedAt.IsZero()
+	if create || in.LoadBalancers != nil || in.TaskDefinition != "" {
+		if err := c.checkLoadBalancers(ctx, s); err != nil {
+			return err
+		}
 	}
-	return c.checkLoadBalancers(ctx, s)
+	// Last, since unknown ids are adopted: a refused call leaves nothing behind.
+	if create || in.Network != nil || in.TaskDefinition != "" {
+		return c.checkNetwork(ctx, s)
+	}
+	return nil
 }
 
 // checkDefinition resolves the task definition, if one was named.

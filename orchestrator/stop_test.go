@@ -8,6 +8,7 @@ import (
 
 	"drydock/alb"
 	"drydock/orchestrator"
+	"drydock/orchestrator/enginetest"
 	"drydock/timeline"
 )
 
@@ -222,6 +223,57 @@ func TestCommit_AFailingStoreChangesNothing(t *testing.T) {
 		w.steady(time.Minute)
 		if n := len(w.tasks()); n != 3 {
 			t.Errorf("%d tasks", n)
+		}
+	})
+}
+
+// TestRegister_AFailureIsRetriedOnceASecond: a target group that is gone must not keep the loop busy.
+func TestRegister_AFailureIsRetriedOnceASecond(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.balancer.fail = errors.New("no such target group")
+		w.create(service{desired: 1, min: 100, max: 200, balanced: true})
+		time.Sleep(20 * time.Second)
+		if w.balancer.calls < 10 || w.balancer.calls > 21 {
+			t.Errorf("%d attempts in 20 s", w.balancer.calls)
+		}
+		w.balancer.mu.Lock()
+		w.balancer.fail = nil
+		w.balancer.mu.Unlock()
+		w.steady(time.Minute)
+	})
+}
+
+// TestUpdate_ScalesThoughTheTargetGroupIsGone: what a call does not change is not checked again.
+func TestUpdate_ScalesThoughTheTargetGroupIsGone(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.create(service{desired: 2, min: 100, max: 200, balanced: true})
+		w.steady(time.Minute)
+		w.balancer.gone = true
+		zero := 0
+		w.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &zero })
+		if !w.eventually(time.Minute, func() bool { return len(w.tasks()) == 0 }) {
+			t.Errorf("%d tasks are left", len(w.tasks()))
+		}
+		_, err := w.c.UpdateService(t.Context(), orchestrator.ServiceInput{Name: "web", TaskDefinition: w.register("web")})
+		if !strings.Contains(refusal(err), "does not have an associated load balancer") {
+			t.Errorf("err = %v", err)
+		}
+	})
+}
+
+// TestStart_AFailedTaskIsRemoved: nothing that a start has left is forgotten, though no
+// container of the task is seen.
+func TestStart_AFailedTaskIsRemoved(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.engine.Script("app", enginetest.Script{Fail: &orchestrator.StartError{Container: "app", Name: "CannotPullContainerError", Err: errNoImage}})
+		w.register("web")
+		tasks, err := w.runTask(func(*orchestrator.RunTaskInput) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.eventually(10*time.Second, func() bool { task, _ := w.c.Task("", tasks[0].ID); return task.Status == orchestrator.Stopped })
+		if task, _ := w.c.Task("", tasks[0].ID); task.Status != orchestrator.Stopped || !task.Removed {
+			t.Errorf("task is %s, removed: %t", task.Status, task.Removed)
 		}
 	})
 }

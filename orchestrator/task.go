@@ -84,19 +84,21 @@ type Task struct {
 	StoppedAt          time.Time `json:"stoppedAt,omitzero"`
 
 	// Deadlines and progress of the stop path and of the target registrations.
-	AttachAt     time.Time `json:"attachAt,omitzero"`
-	DetachAt     time.Time `json:"detachAt,omitzero"`
-	DeregisterAt time.Time `json:"deregisterAt,omitzero"`
-	GraceUntil   time.Time `json:"graceUntil,omitzero"` // health checks are ignored until then
-	RetryAt      time.Time `json:"retryAt,omitzero"`    // an action failed; not again before
-	Complaint    string    `json:"complaint,omitempty"` // what the last failed action said
-	Drain        bool      `json:"drain,omitempty"`     // wait for the targets to be out before the signal
-	Registered   bool      `json:"registered,omitempty"`
-	Deregistered bool      `json:"deregistered,omitempty"`
-	Closed       bool      `json:"closed,omitempty"` // its interface answers connections with RST
-	Detached     bool      `json:"detached,omitempty"`
-	WasHealthy   bool      `json:"wasHealthy,omitempty"`
-	Cause        int64     `json:"cause,omitempty"` // the task's latest event
+	AttachAt       time.Time `json:"attachAt,omitzero"`
+	DetachAt       time.Time `json:"detachAt,omitzero"`
+	DeregisterAt   time.Time `json:"deregisterAt,omitzero"`
+	GraceUntil     time.Time `json:"graceUntil,omitzero"`     // health checks are ignored until then
+	RetryAt        time.Time `json:"retryAt,omitzero"`        // an action failed; not again before
+	TargetsRetryAt time.Time `json:"targetsRetryAt,omitzero"` // the same for registrations
+	Complaint      string    `json:"complaint,omitempty"`     // what the last failed action said
+	Drain          bool      `json:"drain,omitempty"`         // wait for the targets to be out before the signal
+	Registered     bool      `json:"registered,omitempty"`
+	Deregistered   bool      `json:"deregistered,omitempty"`
+	Closed         bool      `json:"closed,omitempty"`  // its interface answers connections with RST
+	Removed        bool      `json:"removed,omitempty"` // what its containers leave behind, too
+	Detached       bool      `json:"detached,omitempty"`
+	WasHealthy     bool      `json:"wasHealthy,omitempty"`
+	Cause          int64     `json:"cause,omitempty"` // the task's latest event
 }
 
 // TaskInterface is the task's elastic network interface.
@@ -158,6 +160,9 @@ func (t *Task) clone() *Task {
 	c.Containers = slices.Clone(t.Containers)
 	return &c
 }
+
+// Container returns the container with this name, nil if there is none.
+func (t *Task) Container(name string) *TaskContainer { return t.container(name) }
 
 // container returns the container with this name, nil if there is none.
 func (t *Task) container(name string) *TaskContainer {

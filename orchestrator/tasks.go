@@ -78,13 +78,13 @@ func (x *change) runTask(ctx context.Context, in RunTaskInput) ([]*Task, error) 
 	if err != nil {
 		return nil, err
 	}
-	net, err := c.resolveNetwork(ctx, arn, in.Network)
-	if err != nil {
-		return nil, err
-	}
 	def := c.definition(arn)
 	if _, err := overridden(def.ContainerDefinitions, in.Overrides); err != nil {
 		return nil, invalid("%s.", upperFirst(err.Error()))
+	}
+	net, err := c.resolveNetwork(ctx, arn, in.Network)
+	if err != nil {
+		return nil, err
 	}
 	var made []*Task
 	for range count {

@@ -301,6 +301,9 @@ type fakeBalancer struct {
 	pokes        []chan struct{}
 	healthyAfter time.Duration
 	delay        time.Duration
+	fail         error           // of RegisterTargets
+	gone         bool            // the load balancer was deleted
+	calls        int             // of RegisterTargets
 	ill          map[string]bool // task definitions whose targets become unhealthy instead
 }
 
@@ -315,6 +318,13 @@ func (b *fakeBalancer) Targets() map[alb.TargetKey]alb.TargetHealth {
 }
 
 func (b *fakeBalancer) RegisterTargets(_ context.Context, group string, targets []alb.Target) error {
+	b.mu.Lock()
+	b.calls++
+	err := b.fail
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	for _, t := range targets {
 		k := alb.TargetKey{TargetGroup: group, ID: t.ID, Port: t.Port}
 		b.set(k, alb.TargetHealth{Target: t, State: alb.Initial})
@@ -359,7 +369,11 @@ func (b *fakeBalancer) DeregisterTargets(_ context.Context, group string, target
 }
 
 func (b *fakeBalancer) DescribeTargetGroups(_ context.Context, _ string, arns, _ []string) ([]alb.TargetGroup, error) {
-	return []alb.TargetGroup{{ARN: arns[0], TargetType: "ip", LoadBalancerARNs: []string{"lb"}}}, nil
+	group := alb.TargetGroup{ARN: arns[0], TargetType: "ip"}
+	if !b.gone {
+		group.LoadBalancerARNs = []string{"lb"}
+	}
+	return []alb.TargetGroup{group}, nil
 }
 
 func (b *fakeBalancer) Changes(context.Context) <-chan struct{} {

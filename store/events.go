@@ -10,7 +10,7 @@ import (
 	"drydock/timeline"
 )
 
-// How many events and failed requests survive a start of the daemon.
+// How many events and failed requests are kept.
 const (
 	keptEvents   = 200_000
 	keptOutcomes = 20_000
@@ -77,8 +77,8 @@ func query[T any](ctx context.Context, db *sql.DB, text string, args ...any) ([]
 	return all, rows.Err()
 }
 
-// prune drops the oldest events and outcomes beyond what is kept.
-func (db *DB) prune(ctx context.Context) error {
+// Prune drops the oldest events and outcomes beyond those that are kept.
+func (db *DB) Prune(ctx context.Context) error {
 	if _, err := db.write.ExecContext(ctx, `DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?`, keptEvents); err != nil {
 		return err
 	}

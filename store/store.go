@@ -81,7 +81,7 @@ func (db *DB) prepare(ctx context.Context, path string) error {
 	if err := db.migrate(ctx); err != nil {
 		return explainOpen(path, err)
 	}
-	if err := db.prune(ctx); err != nil {
+	if err := db.Prune(ctx); err != nil {
 		return explainOpen(path, err)
 	}
 	var last sql.NullInt64

@@ -267,6 +267,7 @@ func (d *daemon) Run(ctx context.Context) error {
 		failed <- serveUntil(parts, map[string]func(context.Context) error{
 			"security groups": func(ctx context.Context) error { return d.network.Enforce(ctx, d.enforcer, 10*time.Second) },
 			"addresses":       d.freeAddresses,
+			"housekeeping":    d.housekeeping,
 			"load balancer":   d.runNode,
 			"target health":   d.balancer.Run,
 			"requests":        d.requests.Run,
@@ -279,9 +280,9 @@ func (d *daemon) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-d.quit:
 	case err = <-failed:
-		if d.goingDown.Load() {
-			<-d.quit // the parts have ended because everything is being removed
-		}
+	}
+	if d.goingDown.Load() {
+		<-d.quit // the parts end because everything is being removed: let that end first
 	}
 	d.stopServing()
 	halt()
@@ -320,6 +321,23 @@ func (d *daemon) freeAddresses(ctx context.Context) error {
 			d.log.Error("free addresses", "error", err)
 		}
 		timer.Reset(5 * time.Second)
+	}
+}
+
+// housekeeping drops, now and then, what has grown old: events and outcomes beyond those
+// that are kept, and the logs of tasks that are no longer known.
+func (d *daemon) housekeeping(ctx context.Context) error {
+	often := time.NewTicker(10 * time.Minute)
+	defer often.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-often.C:
+		}
+		if err := errors.Join(d.store.Prune(ctx), d.dropLogs()); err != nil {
+			d.log.Error("drop what is old", "error", err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -57,7 +58,7 @@ func (d *daemon) serveEvents(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	after, _ := strconv.ParseInt(q.Get("after"), 10, 64)
 	limit, err := strconv.Atoi(q.Get("limit"))
-	if err != nil || limit <= 0 {
+	if err != nil || limit < 0 {
 		limit = 1000
 	}
 	from, err := since(r)
@@ -65,11 +66,16 @@ func (d *daemon) serveEvents(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error(), "")
 		return
 	}
-	events, err := d.pastEvents(r.Context(), after, limit, from)
+	last := d.events.Last()
+	events, err := d.pastEvents(r.Context(), after, from)
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error(), "")
 		return
 	}
+	if limit > 0 && len(events) > limit {
+		events = events[len(events)-limit:]
+	}
+	after = max(after, last)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := json.NewEncoder(w)
 	for {
@@ -87,15 +93,15 @@ func (d *daemon) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pastEvents returns the events after a number, or since a time, or else the last ones.
-func (d *daemon) pastEvents(ctx context.Context, after int64, limit int, from time.Time) ([]timeline.Event, error) {
+// pastEvents returns the events after a number, or since a time, or else all that are in memory.
+func (d *daemon) pastEvents(ctx context.Context, after int64, from time.Time) ([]timeline.Event, error) {
 	switch {
 	case after > 0:
-		return d.events.After(ctx, after, limit)
+		return d.events.After(ctx, after, math.MaxInt32)
 	case !from.IsZero():
 		return d.events.Between(ctx, from, time.Now())
 	}
-	return d.events.After(ctx, d.events.Last()-int64(limit), limit)
+	return d.events.All(), nil
 }
 
 func (d *daemon) serveOutcomes(w http.ResponseWriter, r *http.Request) {
@@ -137,6 +143,7 @@ func (d *daemon) serveDown(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusConflict, "everything is being taken down already", "")
 		return
 	}
+	defer close(d.quit)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := json.NewEncoder(w)
 	tell := func(format string, args ...any) {
@@ -146,7 +153,6 @@ func (d *daemon) serveDown(w http.ResponseWriter, r *http.Request) {
 	if err := d.takeDown(context.WithoutCancel(r.Context()), tell); err != nil {
 		out.Encode(map[string]string{"error": err.Error()})
 	}
-	close(d.quit)
 }
 
 // takeDown stops every part, then removes containers, networks, rules and the state.

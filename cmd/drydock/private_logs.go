@@ -47,6 +47,9 @@ func (d *daemon) openLog(ctx context.Context, task *orchestrator.Task, container
 	if !errors.As(err, &gone) {
 		return log, err
 	}
+	if task.Container(container) == nil {
+		return nil, err // not a name of ours: it must not become a path
+	}
 	kept, openErr := os.Open(d.keptLog(task.ID, container))
 	if openErr != nil {
 		return nil, err
@@ -83,6 +86,25 @@ func (d *daemon) keepLog(ctx context.Context, t orchestrator.Task, container str
 	}
 	_, err = io.Copy(f, log)
 	return errors.Join(err, f.Close())
+}
+
+// dropLogs removes what was kept of tasks that are no longer known.
+func (d *daemon) dropLogs() error {
+	known := map[string]bool{}
+	for _, t := range d.scheduler.Snapshot().Tasks {
+		known[t.ID] = true
+	}
+	dir := filepath.Join(d.config.StateDir, "logs")
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		if !known[entry.Name()] {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return err
 }
 
 // flusher sends every write on at once.

@@ -36,9 +36,7 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 	if err != nil {
 		return nil, err
 	}
-	summaries = slices.DeleteFunc(summaries, func(s container.Summary) bool {
-		return s.Labels[labelContainer] == pauseName || s.State == container.StateRemoving
-	})
+	summaries = slices.DeleteFunc(summaries, func(s container.Summary) bool { return s.State == container.StateRemoving })
 	observations, err := e.observeAll(ctx, summaries)
 	if err != nil {
 		return nil, err
@@ -53,7 +51,9 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 			address, _ := netip.ParseAddr(s.Labels[labelAddress])
 			tasks[arn] = &orchestrator.TaskObservation{Task: arn, ContainerInstance: e.config.ContainerInstance, Address: address}
 		}
-		tasks[arn].Containers = append(tasks[arn].Containers, *observations[n])
+		if !isPause(s) { // it is not the task's, but the task is not gone while it is there
+			tasks[arn].Containers = append(tasks[arn].Containers, *observations[n])
+		}
 	}
 	e.seen.keep(summaries)
 	list := make([]orchestrator.TaskObservation, 0, len(tasks))
@@ -107,6 +107,9 @@ const parallelInspects = 8
 // known returns what can be told of a container without inspecting it: its state is the one
 // that was inspected last, or its start is under way here, which inspecting would wait for.
 func (e *Engine) known(s container.Summary) (orchestrator.ContainerObservation, bool) {
+	if isPause(s) {
+		return orchestrator.ContainerObservation{}, true
+	}
 	obs, ok := e.seen.get(s)
 	if !ok && s.State == container.StateCreated && e.starting(s.Labels[labelTask]) {
 		obs, ok = orchestrator.ContainerObservation{
