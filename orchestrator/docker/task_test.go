@@ -146,6 +146,29 @@ func TestRun_PullFailureInFargatesWords(t *testing.T) {
 	wantText(t, err.Error(), "CannotPullContainerError: ref pull has been retried 1 time(s): failed to pull "+missingImage)
 }
 
+// TestList_ShowsATaskThatHasANamespaceOnly: a task whose first image cannot be pulled has left a
+// namespace, and is not gone until it is removed.
+func TestList_ShowsATaskThatHasANamespaceOnly(t *testing.T) {
+	e := testEngine(t)
+	missing := taskdefs.ContainerDefinition{Name: "first", Image: "drydock.invalid/missing:1"}
+	s := task(47, missing, taskdefs.ContainerDefinition{Name: "second", Image: missing.Image})
+	var failed *orchestrator.StartError
+	if err := e.Run(t.Context(), s); !errors.As(err, &failed) {
+		t.Fatalf("Run: %v", err)
+	}
+	list, err := e.List(t.Context())
+	if err != nil || len(list) != 1 || list[0].Task != s.ARN || len(list[0].Containers) != 0 {
+		t.Errorf("List = %+v, %v", list, err)
+	}
+	if err := e.Remove(t.Context(), s.ARN); err != nil {
+		t.Fatal(err)
+	}
+	wantNothing(t, e, s.ARN)
+	if list, err := e.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("after Remove: %+v, %v", list, err)
+	}
+}
+
 func TestRun_FindsWhatACrashLeft(t *testing.T) {
 	e := testEngine(t)
 	s := task(23, taskdefs.ContainerDefinition{Name: "app", Command: []string{"graceful"}})
