@@ -233,12 +233,13 @@ func TestRegister_AFailureIsRetriedOnceASecond(t *testing.T) {
 		w.balancer.fail = errors.New("no such target group")
 		w.create(service{desired: 1, min: 100, max: 200, balanced: true})
 		time.Sleep(20 * time.Second)
-		if w.balancer.calls < 10 || w.balancer.calls > 21 {
-			t.Errorf("%d attempts in 20 s", w.balancer.calls)
-		}
 		w.balancer.mu.Lock()
+		calls := w.balancer.calls
 		w.balancer.fail = nil
 		w.balancer.mu.Unlock()
+		if calls < 10 || calls > 21 {
+			t.Errorf("%d attempts in 20 s", calls)
+		}
 		w.steady(time.Minute)
 	})
 }
@@ -248,7 +249,9 @@ func TestUpdate_ScalesThoughTheTargetGroupIsGone(t *testing.T) {
 	inWorld(t, orchestrator.PaceFast, func(w *world) {
 		w.create(service{desired: 2, min: 100, max: 200, balanced: true})
 		w.steady(time.Minute)
+		w.balancer.mu.Lock()
 		w.balancer.gone = true
+		w.balancer.mu.Unlock()
 		zero := 0
 		w.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &zero })
 		if !w.eventually(time.Minute, func() bool { return len(w.tasks()) == 0 }) {

@@ -369,6 +369,8 @@ func (b *fakeBalancer) DeregisterTargets(_ context.Context, group string, target
 }
 
 func (b *fakeBalancer) DescribeTargetGroups(_ context.Context, _ string, arns, _ []string) ([]alb.TargetGroup, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	group := alb.TargetGroup{ARN: arns[0], TargetType: "ip"}
 	if !b.gone {
 		group.LoadBalancerARNs = []string{"lb"}
