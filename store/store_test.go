@@ -130,6 +130,14 @@ func TestEvents_ByTimeAndFromTheEnd(t *testing.T) {
 	}
 }
 
+func TestOpen_TakesAnyDirectoryName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a?b#c%d e")
+	openT(t, dir)
+	if _, err := os.Stat(filepath.Join(dir, File)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpen_RefusesASecondDaemon(t *testing.T) {
 	dir := t.TempDir()
 	openT(t, dir)
