@@ -458,6 +458,7 @@ func (p *planner) stopTasks(s *Service, stops []stopDecision, cause int64) {
 		if stop.verdict != nil {
 			p.say(s, cause, fmt.Sprintf("(service %s) %s", s.Name, stop.verdict.event))
 			p.countFailure(t)
+			t.Probe = stop.verdict.probe
 		}
 		if t.pending() {
 			pending++

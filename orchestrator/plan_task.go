@@ -408,17 +408,18 @@ func (p *planner) unhealthy(t *Task) (verdict, bool) {
 type verdict struct {
 	reason string // stoppedReason
 	event  string // service event
+	probe  string // what the last health check saw, for people
 }
 
 func (p *planner) verdict(t *Task) (verdict, bool) {
 	if t.checked() && t.Health == HealthUnhealthy {
-		return verdict{"Task failed container health checks",
-			fmt.Sprintf("(task %s) failed container health checks.", t.ID)}, true
+		return verdict{reason: "Task failed container health checks",
+			event: fmt.Sprintf("(task %s) failed container health checks.", t.ID)}, true
 	}
 	for _, k := range p.targetKeys(t) {
 		if h := p.in.Targets[k]; h.Target.Task == t.ARN && h.State == alb.Unhealthy {
-			return verdict{fmt.Sprintf("Task failed ELB health checks in (target-group %s)", k.TargetGroup),
-				fmt.Sprintf("(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s).", t.ID, k.Port, k.TargetGroup, h.Description)}, true
+			return verdict{probe: h.Detail, reason: fmt.Sprintf("Task failed ELB health checks in (target-group %s)", k.TargetGroup),
+				event: fmt.Sprintf("(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s).", t.ID, k.Port, k.TargetGroup, h.Description)}, true
 		}
 	}
 	return verdict{}, false

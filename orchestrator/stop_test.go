@@ -111,6 +111,9 @@ func TestUnhealthy_ReplacementStartsFirst(t *testing.T) {
 		if want := "Task failed ELB health checks in (target-group " + groupARN + ")"; task.StopReason != want {
 			t.Errorf("stopped because %q", task.StopReason)
 		}
+		if task.Probe != "GET /health → no answer within 2 s" {
+			t.Errorf("the probe is %q", task.Probe)
+		}
 		for _, want := range []string{
 			"(service web) has started 1 tasks: (task T). Amazon ECS replaced 1 tasks due to an unhealthy status.",
 			"(service web) (task T) (port 80) is unhealthy in (target-group G) due to (reason Request timed out).",

@@ -74,6 +74,7 @@ type Task struct {
 	Containers []TaskContainer `json:"containers"`
 	StopCode   string          `json:"stopCode,omitempty"`
 	StopReason string          `json:"stopReason,omitempty"`
+	Probe      string          `json:"probe,omitempty"` // what the health check saw that condemned it, for people
 
 	CreatedAt          time.Time `json:"createdAt"`
 	PullStartedAt      time.Time `json:"pullStartedAt,omitzero"`

@@ -407,5 +407,5 @@ func (b *fakeBalancer) poke() {
 // state sets the health of the target of a task.
 func (b *fakeBalancer) state(t *orchestrator.Task, state alb.State) {
 	k := alb.TargetKey{TargetGroup: groupARN, ID: t.Interface.Address.String(), Port: 80}
-	b.turn(k, t.ARN, alb.TargetHealth{Target: alb.Target{ID: k.ID, Port: 80, Task: t.ARN}, State: state, Description: "Request timed out"})
+	b.turn(k, t.ARN, alb.TargetHealth{Target: alb.Target{ID: k.ID, Port: 80, Task: t.ARN}, State: state, Description: "Request timed out", Detail: "GET /health → no answer within 2 s"})
 }

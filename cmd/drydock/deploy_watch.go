@@ -108,12 +108,12 @@ func (w *watcher) judgeReplaced(status *Status, by DeploymentStatus) (done bool,
 		return true, "", fmt.Errorf("the deployment of %s was superseded by deployment %s of %s: watch that with `drydock status %s`", w.definition, by.ID, by.TaskDefinition, w.service)
 	}
 	if w.rolledBack == "" {
-		w.rolledBack = by.Reason + w.stopped(status)
+		w.rolledBack = by.Reason
 	}
 	if by.RolloutState == "IN_PROGRESS" {
 		return false, "", nil
 	}
-	return true, "", fmt.Errorf("the deployment of %s failed and was rolled back to %s after %s: %s", w.definition, by.TaskDefinition, duration(time.Since(w.started)), w.rolledBack)
+	return true, "", fmt.Errorf("the deployment of %s failed and was rolled back to %s after %s: %s", w.definition, by.TaskDefinition, duration(time.Since(w.started)), w.rolledBack+w.stopped(status))
 }
 
 func (w *watcher) stopped(status *Status) string {

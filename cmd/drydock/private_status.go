@@ -182,7 +182,7 @@ func (d *daemon) taskStatus(snapshot orchestrator.Snapshot, targets map[alb.Targ
 		status := TaskStatus{
 			ID: t.ID, ARN: t.ARN, Cluster: t.Cluster, Deployment: t.Deployment, TaskDefinition: revisionName(t.TaskDefinition),
 			LastStatus: string(t.Status), DesiredStatus: string(t.Desired), Health: t.Health,
-			CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, StoppedAt: t.StoppedAt, StoppedReason: t.StopReason,
+			CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, StoppedAt: t.StoppedAt, StoppedReason: t.StopReason, HealthCheck: t.Probe,
 		}
 		if s := snapshot.Services[t.Service]; s != nil {
 			status.Service = s.Name

@@ -109,6 +109,7 @@ type TaskStatus struct {
 	StartedAt      time.Time         `json:"startedAt,omitzero"`
 	StoppedAt      time.Time         `json:"stoppedAt,omitzero"`
 	StoppedReason  string            `json:"stoppedReason,omitempty"`
+	HealthCheck    string            `json:"healthCheck,omitempty"` // what the health check saw that condemned it
 	Targets        []TaskTarget      `json:"targets,omitempty"`
 	Containers     []ContainerStatus `json:"containers"`
 }

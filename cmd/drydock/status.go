@@ -241,6 +241,9 @@ func (v statusView) task(task TaskStatus) []string {
 // stopReason says why a task stopped, with the container that knows more.
 func stopReason(task TaskStatus) string {
 	reason := task.StoppedReason
+	if task.HealthCheck != "" {
+		reason += "; the health check saw " + task.HealthCheck
+	}
 	for _, c := range task.Containers {
 		switch {
 		case c.Reason != "" && c.Reason != reason:

@@ -87,13 +87,17 @@ func failedInARow(d DeploymentStatus) string {
 	return plural(d.Failed, "task") + " of " + d.TaskDefinition + " failed in a row"
 }
 
-// lastStop tells of the task of a service's newest deployment that stopped last.
+// lastStop tells of the task of a service's newest deployment that stopped last; of one
+// that was only scaled in, if none has more to tell.
 func lastStop(status *Status, s ServiceStatus) string {
 	var last *TaskStatus
 	for i := range status.Tasks {
 		t := &status.Tasks[i]
 		mine := t.Service == s.Name && t.Cluster == s.Cluster && len(s.Deployments) > 0 && t.Deployment == s.Deployments[0].ID
-		if mine && t.LastStatus == "STOPPED" && (last == nil || t.StoppedAt.After(last.StoppedAt)) {
+		if !mine || t.LastStatus != "STOPPED" {
+			continue
+		}
+		if last == nil || scaledIn(last) || !scaledIn(t) && t.StoppedAt.After(last.StoppedAt) {
 			last = t
 		}
 	}
@@ -101,6 +105,10 @@ func lastStop(status *Status, s ServiceStatus) string {
 		return ""
 	}
 	return fmt.Sprintf("\ntask %s stopped: %s\nsee what it wrote with `drydock logs %s`", shortID(last.ID), stopReason(*last), shortID(last.ID))
+}
+
+func scaledIn(t *TaskStatus) bool {
+	return strings.HasPrefix(t.StoppedReason, "Scaling activity initiated by ")
 }
 
 // showProgress draws a table on a terminal; elsewhere it writes a line when something changed.
