@@ -130,3 +130,7 @@ func get(t *testing.T, at net.Addr, path string) string {
 	}
 	return string(body)
 }
+
+func (sink) Followed(timeline.Epilogue) {}
+func (sink) Connected(node.Connection)  {}
+func (sink) Checked(node.Check)         {}

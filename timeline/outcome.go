@@ -14,11 +14,15 @@ const (
 	MalformedRequest       Cause = "malformed_request"         // 400
 	HeaderTooLarge         Cause = "header_too_large"          // 400
 	ClientClosedBeforeBody Cause = "client_closed_before_body" // 400
+	DesyncSevere           Cause = "desync_severe"             // 400: classified as Severe, or not compliant in strictest mode
+	PlainHTTP              Cause = "plain_http"                // 400: HTTP on a port that speaks TLS
 	MethodTrace            Cause = "method_trace"              // 405
 	ClientIdle             Cause = "client_idle"               // 408
 	URITooLong             Cause = "uri_too_long"              // 414
 	ClientGone             Cause = "client_gone"               // 460
 	XFFTooMany             Cause = "xff_too_many"              // 463
+	ProtocolMismatch       Cause = "protocol_version_mismatch" // 464: the target group speaks another protocol version
+	TransformFailed        Cause = "transform_failed"          // 500: a rule's transform could not be applied
 	BadTransferEncoding    Cause = "bad_transfer_encoding"     // 501
 
 	ConnRefused            Cause = "conn_refused"              // 502: nobody listens
@@ -29,6 +33,7 @@ const (
 	BadResponse            Cause = "bad_response"              // 502
 	ResponseHeaderTooLarge Cause = "response_header_too_large" // 502
 	DeregDelayElapsed      Cause = "dereg_delay_elapsed"       // 502: cut by the balancer at the end of draining
+	TargetTLSError         Cause = "target_tls_error"          // 502: no TLS session with the target
 
 	NoRegisteredTargets Cause = "no_registered_targets" // 503
 	AllTargetsUnused    Cause = "all_targets_unused"    // 503: only draining or unused targets
@@ -37,6 +42,8 @@ const (
 	ConnectTimeoutDraining Cause = "connect_timeout_draining" // 504
 	ResponseTimeout        Cause = "response_timeout"         // 504
 	ContentLengthShort     Cause = "content_length_short"     // 504
+	TargetTLSTimeout       Cause = "target_tls_timeout"       // 504
+	LocationTooLong        Cause = "location_too_long"        // 507
 
 	TruncatedResponse Cause = "truncated_response" // the status was already sent; the body was cut
 	TargetMade        Cause = "target_made"        // the target itself answered 5xx
@@ -92,6 +99,46 @@ type Outcome struct {
 	Detail          string        `json:"detail,omitempty"`  // the error underneath, in the system's words
 	EndedBy         string        `json:"endedBy,omitempty"` // client, alb, target
 	SnapshotVersion uint64        `json:"snapshotVersion"`
+
+	// What access logs and metrics say beyond it.
+	Type                 string       `json:"type,omitempty"`           // http, https, h2, grpcs, ws or wss
+	TLS                  TLS          `json:"tls,omitzero"`             // of the client's connection
+	ConnTraceID          string       `json:"connTraceId,omitempty"`    // TID_ and 32 hex digits: the client's connection
+	RedirectURL          string       `json:"redirectUrl,omitempty"`    // of a redirect
+	ErrorReason          string       `json:"errorReason,omitempty"`    // AWS's own, in few cases only
+	Classification       string       `json:"classification,omitempty"` // Acceptable, Ambiguous or Severe; empty: compliant
+	ClassificationReason string       `json:"classificationReason,omitempty"`
+	Transformed          *Transformed `json:"transformed,omitempty"` // nil: the rule has no transforms
+	RuleEvaluations      int          `json:"ruleEvaluations,omitempty"`
+	InvalidHeaders       int          `json:"invalidHeaders,omitempty"` // names outside of [-A-Za-z0-9], forwarded or dropped
+	HeadersDropped       bool         `json:"headersDropped,omitempty"` // the invalid ones were
+	NotSticky            bool         `json:"notSticky,omitempty"`      // a sticky group had to choose a new target
+}
+
+// TLS is what was negotiated with a client.
+type TLS struct {
+	Protocol    string `json:"protocol,omitempty"`    // TLSv1.2
+	Cipher      string `json:"cipher,omitempty"`      // OpenSSL's name
+	Domain      string `json:"domain,omitempty"`      // the SNI name, if it chose the certificate
+	Certificate string `json:"certificate,omitempty"` // ARN, or session-reused
+}
+
+// Transformed is what a rule's transforms made of a request.
+type Transformed struct {
+	Host   string `json:"host,omitempty"` // empty: not rewritten
+	URI    string `json:"uri,omitempty"`
+	Status string `json:"status"` // TransformSuccess and so on
+}
+
+// Epilogue is how a target's answer to a request ended that the client did not wait for,
+// or that the load balancer gave up: it comes after the Outcome with the same ID.
+type Epilogue struct {
+	ID     string        `json:"id"` // of the Outcome
+	Time   time.Time     `json:"time"`
+	After  time.Duration `json:"after"`            // since the request was sent to the target
+	Status int           `json:"status,omitempty"` // what the target answered; 0 if nothing
+	Bytes  int64         `json:"bytes,omitempty"`  // of the answer
+	Detail string        `json:"detail"`           // complete, or the error underneath
 }
 
 // Failed reports whether the client did not get a complete answer below 500.

@@ -87,3 +87,7 @@ func BenchmarkRequestHead(b *testing.B) {
 		out = c.appendRequest(out[:0], &q, []byte("Root=1-0-0"))
 	}
 }
+
+func (nothing) Followed(timeline.Epilogue) {}
+func (nothing) Connected(Connection)       {}
+func (nothing) Checked(Check)              {}

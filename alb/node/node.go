@@ -23,6 +23,14 @@ type Sink interface {
 	HealthChanged(HealthChange)
 	// Finished is called exactly once for each request.
 	Finished(timeline.Outcome)
+	// Followed is called when it is known how the target went on with a request that ended
+	// in 504 or 460.
+	Followed(timeline.Epilogue)
+	// Connected is called once for each client connection: after its TLS handshake, at once
+	// if there is none.
+	Connected(Connection)
+	// Checked is called after each health check.
+	Checked(Check)
 }
 
 // Config is what a node needs from its surroundings. Only Sink is required.

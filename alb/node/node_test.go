@@ -312,3 +312,7 @@ func TestForward_AnswersAndReusesConnections(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+func (r *record) Followed(timeline.Epilogue) {}
+func (r *record) Connected(Connection)       {}
+func (r *record) Checked(Check)              {}

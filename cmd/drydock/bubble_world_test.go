@@ -498,3 +498,7 @@ func (b *bubble) explained(codes ...timeline.Code) []timeline.Cluster {
 	}
 	return e.Clusters
 }
+
+func (bubbleSink) Followed(timeline.Epilogue) {}
+func (bubbleSink) Connected(node.Connection)  {}
+func (bubbleSink) Checked(node.Check)         {}

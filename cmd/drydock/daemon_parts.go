@@ -358,3 +358,7 @@ func (d *daemon) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+func (sink) Followed(timeline.Epilogue) {}
+func (sink) Connected(node.Connection)  {}
+func (sink) Checked(node.Check)         {}
