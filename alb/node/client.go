@@ -245,7 +245,7 @@ func (c *clientConn) parse(head []byte) *refusal {
 		return strictest
 	}
 	c.body.start(&c.rd, q.framing, q.length)
-	c.keep = q.keeps() && !(q.ambiguous && mode != "monitor") && !c.stopping() &&
+	c.keep = q.keeps() && !(q.ambiguous && mode != "monitor") && !c.stopping() && !c.node.retiring.Load() &&
 		(c.maxAge <= 0 || c.o.Start.Sub(c.opened) < c.maxAge)
 	return problem
 }

@@ -34,6 +34,7 @@ type health struct {
 	settings atomic.Pointer[checkSettings] // nil: no checks
 	cancel   context.CancelFunc            // of the running checker; owned by Node.mu
 	done     chan struct{}                 // closed when it has ended; owned by Node.mu
+	last     atomic.Pointer[HealthChange]  // what was reported last; nil before the first change
 
 	// Owned by the checker.
 	reason, description string
@@ -173,8 +174,10 @@ func (n *Node) turn(t *target, to State, reason, description, detail string) {
 		h.successes, h.failures = 0, 0
 	}
 	t.state.Store(stateIndex(to))
-	n.sink.HealthChanged(HealthChange{Time: time.Now(), TargetGroup: t.group, Registration: t.registration,
-		From: from, To: to, Reason: reason, Description: description, Detail: detail})
+	change := HealthChange{Time: time.Now(), TargetGroup: t.group, Registration: t.registration,
+		From: from, To: to, Reason: reason, Description: description, Detail: detail}
+	h.last.Store(&change)
+	n.sink.HealthChanged(change)
 }
 
 // probe sends one health check and closes its connection.

@@ -16,8 +16,8 @@ import (
 	"syscall"
 )
 
-// listenTCP binds an address. Its error names the process that has the address already.
-func listenTCP(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
+// ListenTCP binds an address. Its error names the process that has the address already.
+func ListenTCP(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1}
 	ln, err := lc.Listen(ctx, "tcp", addr.String())
 	if err == nil {

@@ -62,6 +62,7 @@ type Node struct {
 
 	poke        chan struct{}
 	stopping    atomic.Bool
+	retiring    atomic.Bool
 	connections atomic.Uint64
 	work        sync.WaitGroup // every goroutine under Run
 }
@@ -74,7 +75,7 @@ type timing struct {
 // New makes a node that knows no snapshot yet.
 func New(config Config) *Node {
 	if config.Listen == nil {
-		config.Listen = listenTCP
+		config.Listen = ListenTCP
 	}
 	if config.Dial == nil {
 		config.Dial = DialTCP

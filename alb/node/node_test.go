@@ -92,7 +92,7 @@ func newStack(t testing.TB, targets ...Target) *stack {
 	s := &stack{t: t, record: &record{}}
 	s.Node = New(Config{Sink: s.record, Grace: 300 * time.Millisecond,
 		Listen: func(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
-			ln, err := listenTCP(ctx, netip.AddrPortFrom(addr.Addr(), 0))
+			ln, err := ListenTCP(ctx, netip.AddrPortFrom(addr.Addr(), 0))
 			if err == nil {
 				s.addr = ln.Addr().String()
 			}
