@@ -113,11 +113,11 @@ func keyOf(s *scene, f finding) clusterKey {
 // neither (then the target group is enough).
 func subjectOf(s *scene, code Code) string {
 	switch code {
-	case AnsweredByTarget, IdleTimeout, KeepAliveTooShort, ClientLeft, Malformed, ResponseHeader, ShortBody:
+	case AnsweredByTarget, IdleTimeout, KeepAliveTooShort, ClientLeft, Malformed, ResponseHeader, ShortBody, TargetTLS:
 		return cmp.Or(s.definition(), s.task, s.o.Target.Address)
 	case SecurityGroup, NoDesiredTasks, LastTaskStopped, StoppedFirst, NoTaskSurvived, NotRegisteredYet:
 		return ""
-	case FixedResponse, RequestEncoding:
+	case FixedResponse, RequestEncoding, ProtocolVersion, TransformBroken, LongLocation:
 		return s.o.Listener + " " + s.o.RulePriority
 	}
 	return cmp.Or(s.task, s.o.Target.Registration, s.o.Target.Address)
@@ -126,7 +126,7 @@ func subjectOf(s *scene, code Code) string {
 // gapOf returns how far apart failures of one reason may be and still belong together.
 func gapOf(code Code) time.Duration {
 	switch code {
-	case KeepAliveTooShort, IdleTimeout, AnsweredByTarget, ClientLeft, FixedResponse:
+	case KeepAliveTooShort, IdleTimeout, AnsweredByTarget, ClientLeft, FixedResponse, TargetTLS, ProtocolVersion, TransformBroken, LongLocation:
 		return drizzle
 	}
 	return contiguous

@@ -330,6 +330,22 @@ func TestExplain_Stories(t *testing.T) {
 			story: `3.1 fail 503 action=fixed-response`,
 			code:  FixedResponse, confidence: Certain, sentence: []string{"Listener rule 10 answers 503 itself"}, chain: "request target",
 		},
+		"TLS that the target does not speak": {
+			story: running + `3.1 fail 502 target_tls_error on=A state=healthy detail=first_record_does_not_look_like_a_TLS_handshake`,
+			code:  TargetTLS, confidence: Certain, sentence: []string{"Task aaaaaaaa (orders:12) did not agree on a TLS session", "172.31.0.7:3000", "does not look like"}, chain: "request target task", states: "healthy RUNNING",
+		},
+		"gRPC group asked in HTTP/1.1": {
+			story: `3.1 fail 464 protocol_version_mismatch detail=HTTP/1.1_request,_GRPC_group`,
+			code:  ProtocolVersion, confidence: Certain, sentence: []string{"GET does not fit the protocol version of target group orders; no target was asked. (HTTP/1.1 request, GRPC group)"}, chain: "request target", states: "none",
+		},
+		"a transform": {
+			story: `3.1 fail 500 transform_failed detail=path_without_a_slash`,
+			code:  TransformBroken, confidence: Certain, sentence: []string{"Listener rule 10 rewrites the request", "(path without a slash)"}, chain: "request target", states: "none",
+		},
+		"a redirect that is too long": {
+			story: `3.1 fail 507 location_too_long action=redirect`,
+			code:  LongLocation, confidence: Certain, sentence: []string{"Listener rule 10 redirects to a Location longer than 8 KiB"}, chain: "request target",
+		},
 		"unknown": {
 			story: running + `3.1 fail 502 conn_refused on=A state=healthy detail=connect:_connection_refused`,
 			code:  UnknownReason, confidence: Unsure,
@@ -409,6 +425,10 @@ func TestExplain_WhatAWSShows(t *testing.T) { // WHY-001, WHY-002, WHY-003
 			`HTTPCode_Target_5XX_Count 1, access log "172.31.0.7:3000 0.001 0.020 -1 500 500", error_reason "-"`},
 		"client gone": {running + `3.1 fail 460 client_gone on=A`,
 			`HTTPCode_ELB_4XX_Count 1, access log "172.31.0.7:3000 -1 -1 -1 460 -", error_reason "-"`},
+		"no TLS": {running + `3.1 fail 502 target_tls_error on=A`,
+			`HTTPCode_ELB_502_Count 1, HTTPCode_ELB_5XX_Count 1, TargetTLSNegotiationErrorCount 1, access log "172.31.0.7:3000 -1 -1 -1 502 -", error_reason "-"`},
+		"other protocol": {`3.1 fail 464 protocol_version_mismatch`,
+			`HTTPCode_ELB_4XX_Count 1, access log "- -1 -1 -1 464 -", error_reason "-"`},
 		"truncated": {running + `3.1 fail 200 truncated_response on=A target=200`,
 			`HTTPCode_Target_2XX_Count 1, access log "172.31.0.7:3000 -1 -1 -1 200 200", error_reason "-"`},
 	} {
@@ -428,6 +448,19 @@ func TestExplain_Settings(t *testing.T) {
 	want := []Setting{{"deregistration_delay.timeout_seconds", "5 s", "event 10"}}
 	if got := e.Clusters[0].Settings; !slices.Equal(got, want) {
 		t.Errorf("settings %v, want %v (from the cut itself, if the event does not tell)", got, want)
+	}
+}
+
+func TestExplain_TellsHowTheTargetWentOn(t *testing.T) {
+	for story, want := range map[string]string{
+		running + `3.1 fail 504 response_timeout on=A state=healthy took=10`: " The target answered 200 after 12.3 s, to nobody.",
+		running + `3.1 fail 460 client_gone on=A state=healthy took=10`:      " The target answered 200 after 12.3 s, to nobody.",
+	} {
+		tale := told(t, story)
+		tale.outcomes[0].Epilogue = &Epilogue{After: 12300 * time.Millisecond, Status: 200, Detail: "complete"}
+		if got := tale.explain().Clusters[0].Sentence; !strings.HasSuffix(got, want) {
+			t.Errorf("%q does not end in %q", got, want)
+		}
 	}
 }
 

@@ -143,6 +143,10 @@ const (
 	OutOfMemory         Code = "oom"                          // killed at its memory limit
 	ContainerExit       Code = "container-exit"               // the container exited by itself
 	AnsweredByTarget    Code = "target-made"                  // the application answered 5xx itself
+	TargetTLS           Code = "target-tls"                   // no TLS session with the target
+	ProtocolVersion     Code = "proto"                        // the target group speaks another version of HTTP
+	TransformBroken     Code = "transform-failed"             // a rule's transform made no valid request
+	LongLocation        Code = "location-too-long"            // a redirect's Location over 8 KiB
 	FixedResponse       Code = "fixed-response"               // a listener rule answers 5xx
 	RequestEncoding     Code = "bad-transfer-encoding"        // the request's Transfer-Encoding is not supported
 	UnknownReason       Code = "unknown"

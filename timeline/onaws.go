@@ -37,7 +37,7 @@ func metricsOf(o Outcome) []string {
 		names = []string{fmt.Sprintf("HTTPCode_Target_%dXX_Count", cmp.Or(o.TargetStatus, o.Status)/100)}
 	case o.TargetStatus >= 500:
 		names = []string{"HTTPCode_Target_5XX_Count"}
-	case o.Status == 460:
+	case o.Status == 460 || o.Status == 464:
 		names = []string{"HTTPCode_ELB_4XX_Count"}
 	case slices.Contains([]int{500, 502, 503, 504}, o.Status):
 		names = []string{"HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_" + strconv.Itoa(o.Status) + "_Count"}
@@ -47,6 +47,9 @@ func metricsOf(o Outcome) []string {
 	switch o.Cause { // WHY-002
 	case ConnRefused, ConnRefusedDraining, ICMPUnreachable, ConnectTimeout, ConnectTimeoutDraining:
 		names = append(names, "TargetConnectionErrorCount")
+	}
+	if o.Cause == TargetTLSError || o.Cause == TargetTLSTimeout {
+		names = append(names, "TargetTLSNegotiationErrorCount") // WHY-009
 	}
 	if o.Target.FailOpen {
 		names = append(names, "UnhealthyRoutingRequestCount")

@@ -113,6 +113,8 @@ type Outcome struct {
 	InvalidHeaders       int          `json:"invalidHeaders,omitempty"` // names outside of [-A-Za-z0-9], forwarded or dropped
 	HeadersDropped       bool         `json:"headersDropped,omitempty"` // the invalid ones were
 	NotSticky            bool         `json:"notSticky,omitempty"`      // a sticky group had to choose a new target
+
+	Epilogue *Epilogue `json:"epilogue,omitempty"` // how the target went on, once that is known
 }
 
 // TLS is what was negotiated with a client.
@@ -141,7 +143,8 @@ type Epilogue struct {
 	Detail string        `json:"detail"`           // complete, or the error underneath
 }
 
-// Failed reports whether the client did not get a complete answer below 500.
+// Failed reports whether the client did not get a complete answer below 500. A 464 has failed
+// too: no target could have been asked.
 func (o Outcome) Failed() bool {
-	return o.Status >= 500 || o.Status == 460 || o.Cause == TruncatedResponse
+	return o.Status >= 500 || o.Status == 460 || o.Status == 464 || o.Cause == TruncatedResponse
 }

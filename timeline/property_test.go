@@ -13,6 +13,7 @@ var failingCauses = []Cause{
 	CauseNone, ConnRefused, ConnRefusedDraining, ICMPUnreachable, TargetClosedInflight, KeepaliveRace, BadResponse,
 	ResponseHeaderTooLarge, DeregDelayElapsed, NoRegisteredTargets, AllTargetsUnused, ConnectTimeout, ConnectTimeoutDraining,
 	ResponseTimeout, ContentLengthShort, TruncatedResponse, TargetMade, ClientGone, BadTransferEncoding,
+	TargetTLSError, TargetTLSTimeout, ProtocolMismatch, TransformFailed, LocationTooLong,
 }
 
 var kinds = []Kind{APICall, ServiceEvent, Deployment, Decision, TaskState, Signal, Exit, TargetState, Network, Config, Warning, Daemon}

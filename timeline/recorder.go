@@ -93,7 +93,10 @@ func (r *Recorder) Restore(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, o := range outcomes {
-		r.failed.push(o)
+		if o.Epilogue == nil || r.failed.find(func(known *Outcome) bool { return known.ID == o.ID }) == nil {
+			r.failed.push(o)
+		}
+		r.setEpilogue(o.ID, o.Epilogue)
 	}
 	return nil
 }
@@ -124,6 +127,33 @@ func (r *Recorder) remember(o Outcome) {
 	default:
 		r.drops.Unkept++
 	}
+}
+
+// Follow adds how a target went on to the failed outcome that it belongs to. The outcome is made
+// durable once more, with its epilogue. It reports whether the outcome is remembered.
+func (r *Recorder) Follow(e Epilogue) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.setEpilogue(e.ID, &e)
+	if o != nil && r.store != nil && len(r.pending) < r.options.Failed {
+		r.pending = append(r.pending, *o)
+	}
+	return o != nil
+}
+
+func (r *Recorder) setEpilogue(id string, e *Epilogue) *Outcome {
+	if e == nil {
+		return nil
+	}
+	same := func(o *Outcome) bool { return o.ID == id }
+	if o := r.recent.find(same); o != nil {
+		o.Epilogue = e
+	}
+	o := r.failed.find(same)
+	if o != nil {
+		o.Epilogue = e
+	}
+	return o
 }
 
 // Run makes failed outcomes durable in batches until ctx ends, and then those that are left.

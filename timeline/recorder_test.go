@@ -191,6 +191,39 @@ func TestRecorder_RestoresWhatWasKept(t *testing.T) {
 	}
 }
 
+func TestRecorder_EpiloguesFollowTheirOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shelf{}
+		r := NewRecorder(store, RecorderOptions{})
+		r.Record(answered(1, 504))
+		r.Record(answered(2, 460))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		time.Sleep(time.Second)
+		if !r.Follow(Epilogue{ID: "1", Status: 200, Detail: "complete"}) || r.Follow(Epilogue{ID: "3"}) {
+			t.Error("the epilogue of 1 has its outcome, that of 3 has none")
+		}
+		time.Sleep(time.Second)
+		cancel()
+		<-done
+
+		again := NewRecorder(store, RecorderOptions{})
+		if err := again.Restore(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for name, r := range map[string]*Recorder{"live": r, "restored": again} {
+			failed := r.Failed(0)
+			if want := []string{"2", "1"}; !slices.Equal(ids(failed), want) {
+				t.Fatalf("%s: failed %v, want %v", name, ids(failed), want)
+			}
+			if e := failed[1].Epilogue; e == nil || e.Status != 200 {
+				t.Errorf("%s: epilogue %+v", name, e)
+			}
+		}
+	})
+}
+
 func TestRecorder_IsSafeForConcurrentUse(t *testing.T) {
 	r := NewRecorder(&shelf{}, RecorderOptions{Recent: 16, Failed: 16})
 	var writers sync.WaitGroup

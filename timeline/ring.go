@@ -27,3 +27,14 @@ func (r *ring[T]) each(f func(*T) bool) {
 		}
 	}
 }
+
+// find returns the newest item that is wanted, or nil.
+func (r *ring[T]) find(want func(*T) bool) (found *T) {
+	r.each(func(item *T) bool {
+		if want(item) {
+			found = item
+		}
+		return found == nil
+	})
+	return found
+}

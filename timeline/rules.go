@@ -40,6 +40,11 @@ var rules = map[Cause][]rule{
 	ClientGone:             {found(ClientLeft)},
 	TargetMade:             {found(AnsweredByTarget)},
 	BadTransferEncoding:    {found(RequestEncoding)},
+	TargetTLSError:         {outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(TargetTLS)},
+	TargetTLSTimeout:       {frozen, found(TargetTLS)},
+	ProtocolMismatch:       {found(ProtocolVersion)},
+	TransformFailed:        {found(TransformBroken)},
+	LocationTooLong:        {found(LongLocation)},
 	CauseNone:              {answeredByTarget, fixedResponse},
 }
 

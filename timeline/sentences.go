@@ -129,8 +129,33 @@ func tellDeregShort(t *telling) string {
 }
 
 func tellIdleTimeout(t *telling) string {
-	return fmt.Sprintf("%s sent nothing for %s after the request; the load balancer gave up.%s", t.whoFirst(),
-		cmp.Or(t.idleTimeout().Value, exactly(t.longest())), t.detail())
+	return fmt.Sprintf("%s sent nothing for %s after the request; the load balancer gave up.%s%s", t.whoFirst(),
+		cmp.Or(t.idleTimeout().Value, exactly(t.longest())), t.detail(), t.epilogue())
+}
+
+// epilogue says what the target did after nobody waited for it any more.
+func (t *telling) epilogue() string {
+	e := t.first.o.Epilogue
+	switch {
+	case e == nil:
+		return ""
+	case e.Status != 0:
+		return fmt.Sprintf(" The target answered %d after %s, to nobody.", e.Status, exactly(e.After))
+	}
+	return fmt.Sprintf(" The target had not answered after %s (%s).", exactly(e.After), e.Detail)
+}
+
+func tellTargetTLS(t *telling) string {
+	what := "did not agree on a TLS session with the load balancer"
+	if t.o.Cause == TargetTLSTimeout {
+		what = "did not finish the TLS handshake within 10 s"
+	}
+	return fmt.Sprintf("%s %s on %s, which the HTTPS %s asks for.%s", t.whoFirst(), what, t.o.Target.Address, t.group(), t.detail())
+}
+
+func tellProtocolVersion(t *telling) string {
+	o := t.first.o
+	return fmt.Sprintf("The client's %s %s does not fit the protocol version of %s; no target was asked.%s", cmp.Or(o.Proto, "HTTP"), o.Method, t.group(), t.detail())
 }
 
 func tellFrozen(t *telling) string {

@@ -165,7 +165,7 @@ func init() { // the sentences' helpers use the table's types: this breaks the c
 		},
 		ClientLeft: {
 			sentence: func(t *telling) string {
-				return fmt.Sprintf("The client closed the connection after %s, before %s had answered.", exactly(t.longest()), t.who())
+				return fmt.Sprintf("The client closed the connection after %s, before %s had answered.%s", exactly(t.longest()), t.who(), t.epilogue())
 			},
 			why: "460 means that the client's patience is shorter than the target's response time.",
 			fix: []string{"raise the client's timeout", "app: answer sooner"},
@@ -197,6 +197,30 @@ func init() { // the sentences' helpers use the table's types: this breaks the c
 			},
 			why: "The load balancer takes chunked and identity only.",
 			fix: []string{"client: send chunked, or a Content-Length"},
+		},
+		TargetTLS: {
+			sentence: tellTargetTLS,
+			why:      "A target group whose protocol is HTTPS speaks TLS to its targets. The certificate is not checked: a handshake fails only if the other side speaks something else.",
+			fix:      []string{"make the application speak TLS on that port", "change the target group's protocol to HTTP (a new target group)"},
+		},
+		ProtocolVersion: {
+			sentence: tellProtocolVersion,
+			why:      "A target group speaks the version of its ProtocolVersion only: HTTP2 and GRPC groups take HTTP/2 requests, GRPC ones only POST, HTTP1 groups take no gRPC. 464 is the answer to the rest.",
+			fix:      []string{"send the request in the protocol of the target group", "change the rule, or the target group's ProtocolVersion (a new target group)"},
+		},
+		TransformBroken: {
+			sentence: func(t *telling) string {
+				return fmt.Sprintf("Listener rule %s rewrites the request, and what came out is not a valid one.%s", cmp.Or(t.o.RulePriority, "default"), t.detail())
+			},
+			why: "A transform whose regular expression matches, but whose result cannot be sent, answers 500.",
+			fix: []string{"correct the transform's Replace: a URL begins with /, a host has no spaces"},
+		},
+		LongLocation: {
+			sentence: func(t *telling) string {
+				return fmt.Sprintf("Listener rule %s redirects to a Location longer than 8 KiB.", cmp.Or(t.o.RulePriority, "default"))
+			},
+			why: "The limit is fixed; longer ones are answered with 507.",
+			fix: []string{"redirect without #{query}, or shorten what the client sends"},
 		},
 		FixedResponse: {
 			sentence: func(t *telling) string {
