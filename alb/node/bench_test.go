@@ -43,7 +43,7 @@ func TestRun_LeavesNoGoroutines(t *testing.T) {
 	stacks := make([]byte, 1<<20)
 	text := string(stacks[:runtime.Stack(stacks, true)])
 	for _, g := range strings.Split(text, "\n\n") {
-		if strings.Contains(g, "alb/node.(*Node)") || strings.Contains(g, "alb/node.(*clientConn)") || strings.Contains(g, "alb/node.(*listener)") {
+		if strings.Contains(g, "alb/node.(*Node)") || strings.Contains(g, "alb/node.(*http1Conn)") || strings.Contains(g, "alb/node.(*listener)") {
 			t.Errorf("%d backend goroutines; left over:\n%s", backends, g)
 		}
 	}
@@ -84,7 +84,7 @@ func BenchmarkRequestHead(b *testing.B) {
 		if q.parse(head) != nil {
 			b.Fatal("refused")
 		}
-		out = c.appendRequest(out[:0], &q, []byte("Root=1-0-0"))
+		out = targetText(c, out[:0], &q)
 	}
 }
 

@@ -9,9 +9,10 @@
 // a target is one registration and lives across snapshots with its connections, its count of
 // requests in flight and its health; a cause is the node's own reason for a response.
 //
-// Not here yet, and where they belong: TLS and HTTP/2 listeners beside clientConn, which
-// needs only a net.Conn (listener.take); TLS to targets in Node.dial's callers; WebSocket
-// tunnels at status 101 in takeHead.
+// An exchange is one request and what becomes of it. It stands between a front, the client's
+// side, and a back, the target's side; it knows nothing of framing. http1Conn (front_http1*.go)
+// and http1Back (back_http1.go) are those of HTTP/1.1. A front brings its request into the
+// exchange and gives it a body; connect chooses the back; the contracts are in front.go and back.go.
 //
 // The node is the only writer of target health; the control plane is the only writer of
 // snapshots. The node never retries a request, never reads a file or a database, and never

@@ -13,12 +13,19 @@ import (
 	"pgregory.net/rapid"
 )
 
-// testConn is a client connection without a client, for what only formats.
-func testConn(port int) *clientConn {
+// testConn is an exchange without a client, for what only formats.
+func testConn(port int) *exchange {
 	s := testSnapshot()
 	s.LoadBalancers[0].Listeners[0].Port = port
 	r := compileRoute(1, &s.LoadBalancers[0], s.LoadBalancers[0].Listeners[0], nil)
-	return &clientConn{node: &Node{}, route: r, addr: netip.MustParseAddrPort("10.1.2.3:4567"), client: "10.1.2.3:4567"}
+	return &exchange{node: &Node{}, route: r, peer: &peer{addr: netip.MustParseAddrPort("10.1.2.3:4567"), text: "10.1.2.3:4567"}}
+}
+
+// targetText is the head that an HTTP/1.1 target gets.
+func targetText(x *exchange, b []byte, q *request) []byte {
+	x.req, x.text, x.head.traceID = *q, x.text[:0], []byte("Root=1-0-0")
+	x.targetHead()
+	return x.head.appendHTTP1(b, q.size() < 0)
 }
 
 // What is forwarded is one request, and means to net/http what it meant to us.
@@ -38,7 +45,7 @@ func FuzzRequestHead(f *testing.F) {
 		if q.parse(b[:n]) != nil {
 			return
 		}
-		out := c.appendRequest(nil, &q, []byte("Root=1-0-0"))
+		out := targetText(c, nil, &q)
 		if end := headEnd(out, 0); end != len(out) {
 			t.Fatalf("more than one head: %q", out)
 		}
@@ -77,10 +84,11 @@ func FuzzResponseHead(f *testing.F) {
 		if p.parse(b[:n]) != nil || p.status < 200 {
 			return
 		}
-		c := testConn(80)
-		c.http11, c.keep = true, true
+		c := http1Conn{http11: true}
 		framed, length := p.framing(false)
-		out, to := c.appendResponse(nil, &p, framed)
+		p.measure(framed, length)
+		to := c.frame(p.size)
+		out := appendResponse(nil, &p, to, true)
 		if headEnd(out, 0) != len(out) {
 			t.Fatalf("more than one head: %q", out)
 		}
@@ -156,7 +164,7 @@ func TestMatch_SeesTheForwardedBytes(t *testing.T) {
 			return
 		}
 		var seen request
-		if problem := seen.parse(c.appendRequest(nil, &q, []byte("Root=1-0-0"))); problem != nil {
+		if problem := seen.parse(targetText(c, nil, &q)); problem != nil {
 			t.Fatalf("the forwarded head is refused: %v", problem)
 		}
 		if !bytes.Equal(q.path, seen.path) || !bytes.Equal(q.query, seen.query) || !bytes.Equal(q.target, seen.target) {

@@ -19,7 +19,7 @@ type listener struct {
 	wanted  []netip.AddrPort           // owned by Node.mu
 
 	mu    sync.Mutex
-	conns map[*clientConn]struct{}
+	conns map[clientConn]struct{}
 }
 
 // socket is a bound address.
@@ -80,7 +80,7 @@ func (l *listener) accept(s *socket) {
 
 // take starts to serve a connection.
 func (l *listener) take(conn net.Conn) {
-	c := newClientConn(l, conn)
+	c := clientConn(newHTTP1Conn(l, conn, newPeer(l.node, clientAddr(conn.RemoteAddr()))))
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
 	l.mu.Unlock()
@@ -109,6 +109,6 @@ func (l *listener) abort() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		c.conn.Close()
+		c.abort()
 	}
 }

@@ -141,6 +141,7 @@ func (n *Node) applyGroup(g TargetGroup, turn *atomic.Uint64) *group {
 		t := n.targets[spec.Registration]
 		if t == nil {
 			t = newTarget(g.ARN, spec)
+			t.protocol, t.version = g.Protocol, g.ProtocolVersion // a group never changes them
 			n.targets[spec.Registration] = t
 			if spec.Draining {
 				t.drain(spec.DrainFrom, spec.DrainUntil) // no route knows it yet
@@ -188,7 +189,7 @@ func (n *Node) dropUnlisted(now time.Time) {
 			t.drain(now, time.Time{})
 		}
 		t.health.settings.Store(nil)
-		t.pool.close()
+		t.keepNone()
 		if t.inflight.Load() == 0 && t.health.cancel == nil {
 			delete(n.targets, id)
 		}
@@ -236,7 +237,7 @@ func (n *Node) openListeners(wanted map[string]*route, addresses map[string][]ne
 		l := n.listeners[arn]
 		if l == nil {
 			l = &listener{node: n, arn: arn, wanted: addresses[arn],
-				sockets: map[netip.AddrPort]*socket{}, conns: map[*clientConn]struct{}{}}
+				sockets: map[netip.AddrPort]*socket{}, conns: map[clientConn]struct{}{}}
 			n.listeners[arn] = l
 		}
 		l.route.Store(r)
@@ -381,7 +382,7 @@ func (t *target) passDraining(now time.Time) (next time.Time) {
 	if from := time.Unix(0, t.drainFrom.Load()); now.Before(from) {
 		next = from
 	} else {
-		t.pool.close()
+		t.keepNone()
 	}
 	until := t.drainUntil.Load()
 	if until == 0 {
@@ -391,7 +392,7 @@ func (t *target) passDraining(now time.Time) (next time.Time) {
 		return earlier(at, next)
 	}
 	t.cut(errDrained)
-	t.pool.endAll(endedByDraining)
+	t.endAll(endedByDraining)
 	return next
 }
 
@@ -421,7 +422,7 @@ func (n *Node) shutDown() {
 	}
 	for _, t := range tgts {
 		t.cut(errStopped)
-		t.pool.endAll(endedByStop)
+		t.endAll(endedByStop)
 	}
 	for _, l := range lns {
 		l.abort()

@@ -33,6 +33,11 @@ func (r *reader) fill(limit int) error {
 	if err := r.room(limit); err != nil {
 		return err
 	}
+	return r.read()
+}
+
+// read reads once into the room that there is.
+func (r *reader) read() error {
 	n, err := r.conn.Read(r.buf[r.w:])
 	r.w += n
 	if n > 0 {
@@ -63,6 +68,17 @@ func (r *reader) room(limit int) error {
 	copy(grown, r.buf)
 	r.buf = grown
 	return nil
+}
+
+// reserve makes room behind the unread bytes, and leaves the bytes before them where they are:
+// slices of them stay valid.
+func (r *reader) reserve() {
+	if r.w < len(r.buf) {
+		return
+	}
+	grown := make([]byte, r.len()+clientBuffer)
+	r.w = copy(grown, r.bytes())
+	r.r, r.buf = 0, grown
 }
 
 // line cuts the next line off the unread bytes, without its ending. crlf tells whether

@@ -287,6 +287,17 @@ func (q *request) setFraming() {
 	}
 }
 
+// size is the number of bytes in the body, negative if it is not known.
+func (q *request) size() int64 {
+	switch q.framing {
+	case byLength:
+		return q.length
+	case byChunks:
+		return -1
+	}
+	return 0
+}
+
 // keeps reports whether the client wants its connection kept.
 func (q *request) keeps() bool {
 	if q.minor == 0 {

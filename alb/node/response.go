@@ -17,6 +17,7 @@ type response struct {
 	chunked   bool
 	close     bool
 	keepAlive bool
+	size      int64 // of the body that follows; 0: none; negative: unknown
 }
 
 var (
@@ -96,6 +97,14 @@ func (p *response) framing(head bool) (framing, int64) {
 		return byLength, p.length
 	}
 	return byClose, 0
+}
+
+// measure sets size, for a body that is framed so.
+func (p *response) measure(f framing, length int64) {
+	p.size = length
+	if f == byChunks || f == byClose {
+		p.size = -1
+	}
 }
 
 // reusable reports whether the target keeps its connection after this response.

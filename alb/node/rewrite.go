@@ -5,22 +5,44 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"strconv"
 	"time"
 )
 
-// appendRequest writes the head that the target gets: always built anew from what was
-// parsed, in the order ALB uses, the client's own fields in their order and case (ALB-021).
-func (c *clientConn) appendRequest(b []byte, q *request, traceID []byte) []byte {
-	lb := c.route.lb
-	b = append(append(append(append(b, q.method...), ' '), q.target...), " HTTP/1.1\r\n"...)
+// head is the head of a request as a target gets it, without the protocol's framing. Its
+// slices point into the request and into exchange.text.
+type head struct {
+	method  []byte
+	target  []byte // path and query
+	fields  []field
+	traceID []byte // value of X-Amzn-Trace-Id
+}
+
+// Names of the fields that the balancer adds, as ALB writes them.
+var (
+	nameForwardedFor   = []byte("X-Forwarded-For")
+	nameForwardedProto = []byte("X-Forwarded-Proto")
+	nameForwardedPort  = []byte("X-Forwarded-Port")
+	nameHost           = []byte("Host")
+	nameTraceID        = []byte("X-Amzn-Trace-Id")
+)
+
+// targetHead fills in the head that the target gets: always built anew from what was parsed, in
+// the order ALB uses, the client's own fields in their order and case (ALB-021). Of the framing
+// fields, one Content-Length, or one Transfer-Encoding: chunked, keeps the client's place for it; a
+// target that is not asked in HTTP/1.1 must leave out fieldTransferEncoding, and takes
+// fieldHost as its authority.
+func (x *exchange) targetHead() {
+	h, q, lb := &x.head, &x.req, x.route.lb
+	h.method, h.target, h.fields = q.method, q.target, h.fields[:0]
 	if mode := lb.Attributes.XFFHeaderProcessing; mode != "preserve" && mode != "remove" {
-		b = c.appendForwardedFor(b, q)
+		from := len(x.text)
+		x.text = x.appendForwardedFor(x.text, q)
+		h.add(nameForwardedFor, x.text[from:], fieldForwardedFor)
 	}
-	b = append(append(append(b, "X-Forwarded-Proto: "...), c.route.scheme...), "\r\nX-Forwarded-Port: "...)
-	b = append(append(b, c.route.portText...), "\r\n"...)
-	b = c.appendHost(b, q)
-	b = append(append(append(b, "X-Amzn-Trace-Id: "...), traceID...), "\r\n"...)
+	h.add(nameForwardedProto, x.route.schemeBytes, fieldForwardedProto)
+	h.add(nameForwardedPort, x.route.portBytes, fieldForwardedPort)
+	x.addHost(h, q)
+	h.add(nameTraceID, h.traceID, fieldTraceID)
 	lengthDone := false
 	for i := range q.fields {
 		f := &q.fields[i]
@@ -37,10 +59,29 @@ func (c *clientConn) appendRequest(b []byte, q *request, traceID []byte) []byte 
 			if q.framing != byChunks || !equalFold(f.value, "chunked") {
 				continue
 			}
+		}
+		h.fields = append(h.fields, *f)
+	}
+}
+
+func (h *head) add(name, value []byte, k kind) {
+	h.fields = append(h.fields, field{name, value, k})
+}
+
+// appendHTTP1 writes a head as text. chunked says how the body is framed.
+func (h *head) appendHTTP1(b []byte, chunked bool) []byte {
+	b = append(append(append(b, h.method...), ' '), h.target...)
+	b = append(b, " HTTP/1.1\r\n"...)
+	for i := range h.fields {
+		if h.fields[i].kind == fieldTransferEncoding {
 			b = append(b, "Transfer-Encoding: chunked\r\n"...)
+			chunked = false
 			continue
 		}
-		b = appendField(b, f)
+		b = appendField(b, &h.fields[i])
+	}
+	if chunked { // the client did not speak HTTP/1.1
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	}
 	return append(b, "\r\n"...)
 }
@@ -61,39 +102,38 @@ func appendField(b []byte, f *field) []byte {
 	return append(append(b, f.value...), "\r\n"...)
 }
 
-func (c *clientConn) appendForwardedFor(b []byte, q *request) []byte {
-	b = append(b, "X-Forwarded-For: "...)
+func (x *exchange) appendForwardedFor(b []byte, q *request) []byte {
 	for i := range q.fields {
 		if f := &q.fields[i]; f.kind == fieldForwardedFor && len(f.value) > 0 {
 			b = append(append(b, f.value...), ", "...)
 		}
 	}
-	if c.route.lb.Attributes.XFFClientPort {
-		return append(append(b, c.client...), "\r\n"...)
+	if x.route.lb.Attributes.XFFClientPort {
+		return append(b, x.peer.text...)
 	}
-	return append(c.addr.Addr().AppendTo(b), "\r\n"...)
+	return x.peer.addr.Addr().AppendTo(b)
 }
 
-// appendHost writes the Host that the target sees (ALB-022).
-func (c *clientConn) appendHost(b []byte, q *request) []byte {
-	if c.route.lb.Attributes.PreserveHostHeader && q.hosts > 0 {
+// addHost adds the Host that the target sees (ALB-022).
+func (x *exchange) addHost(h *head, q *request) {
+	if x.route.lb.Attributes.PreserveHostHeader && q.hosts > 0 {
 		for i := range q.fields {
 			if f := &q.fields[i]; f.kind == fieldHost {
-				b = append(append(append(b, "Host: "...), f.value...), "\r\n"...)
+				h.add(nameHost, f.value, fieldHost)
 			}
 		}
-		return b
+		return
 	}
-	b = append(b, "Host: "...)
-	b = c.appendAuthority(b, q, c.route.port == 80 || c.route.port == 443)
-	return append(b, "\r\n"...)
+	from := len(x.text)
+	x.text = x.appendAuthority(x.text, q, x.route.port == 80 || x.route.port == 443)
+	h.add(nameHost, x.text[from:], fieldHost)
 }
 
 // appendAuthority writes the host in lower case, without a port or always with one.
-func (c *clientConn) appendAuthority(b []byte, q *request, bare bool) []byte {
+func (x *exchange) appendAuthority(b []byte, q *request, bare bool) []byte {
 	host := q.host
 	if len(host) == 0 {
-		b = append(b, c.route.lb.DNSName...)
+		b = append(b, x.route.lb.DNSName...)
 	} else if without := withoutPort(host); bare {
 		return appendLower(b, without)
 	} else if b = appendLower(b, host); len(without) != len(host) {
@@ -102,7 +142,7 @@ func (c *clientConn) appendAuthority(b []byte, q *request, bare bool) []byte {
 	if bare {
 		return b
 	}
-	return append(append(b, ':'), c.route.portText...)
+	return append(append(b, ':'), x.route.portText...)
 }
 
 // appendTraceID writes the value of X-Amzn-Trace-Id (ALB-023).
@@ -145,54 +185,9 @@ func appendHex(b []byte, n uint64, digits int) []byte {
 	return b
 }
 
-// appendResponse writes a target's head for the client, and says how its body is framed there.
-func (c *clientConn) appendResponse(b []byte, p *response, f framing) (head []byte, to framing) {
-	to = f
-	if f == byClose && c.http11 {
-		to = byChunks
-	}
-	if f == byChunks && !c.http11 {
-		to = byClose
-	}
-	if to == byClose {
-		c.keep = false
-	}
-	b = append(b, "HTTP/1.1 "...)
-	b = strconv.AppendInt(b, int64(p.status), 10)
-	b = append(append(append(b, ' '), p.reason...), "\r\n"...)
-	lengthDone := false
-	for i := range p.fields {
-		field := &p.fields[i]
-		switch field.kind {
-		case fieldHop, fieldConnection, fieldTransferEncoding:
-			continue
-		case fieldContentLength:
-			if lengthDone || p.chunked {
-				continue
-			}
-			lengthDone = true
-		}
-		b = appendField(b, field)
-	}
-	if to == byChunks {
-		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	}
-	b = append(b, connectionLine(c.keep)...)
-	return append(b, "\r\n"...), to
-}
-
-// appendChunk writes one chunk.
-func appendChunk(b, data []byte) []byte {
-	b = strconv.AppendUint(b, uint64(len(data)), 16)
-	b = append(b, "\r\n"...)
-	return append(append(b, data...), "\r\n"...)
-}
-
-const lastChunk = "0\r\n\r\n"
-
 // hostPort is the host of an outcome: always with a port.
-func (c *clientConn) hostPort(b []byte, q *request) []byte {
-	return c.appendAuthority(b, q, false)
+func (x *exchange) hostPort(b []byte, q *request) []byte {
+	return x.appendAuthority(b, q, false)
 }
 
 func clientAddr(a fmt.Stringer) netip.AddrPort {

@@ -15,7 +15,9 @@ type route struct {
 	scheme   string
 	port     int
 	portText string
-	rules    []rule
+
+	schemeBytes, portBytes []byte
+	rules                  []rule
 }
 
 // rule is one compiled rule.
@@ -37,6 +39,7 @@ type weighted struct {
 
 func compileRoute(version uint64, lb *LoadBalancer, l Listener, groups map[string]*group) *route {
 	r := &route{version: version, lb: lb, listener: l.ARN, scheme: "http", port: l.Port, portText: strconv.Itoa(l.Port)}
+	r.schemeBytes, r.portBytes = []byte(r.scheme), []byte(r.portText)
 	for _, spec := range l.Rules {
 		r.rules = append(r.rules, compileRule(spec, groups))
 	}

@@ -14,6 +14,8 @@ type target struct {
 	address      string // addr as text
 	task         string
 	group        string // ARN of its target group
+	protocol     string // HTTP or HTTPS
+	version      string // HTTP1 (or empty), HTTP2 or GRPC
 
 	inflight   atomic.Int64
 	state      atomic.Int32 // index into states

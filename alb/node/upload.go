@@ -9,8 +9,7 @@ import (
 	"drydock/timeline"
 )
 
-// endedByUpload: the client failed while its request body was being sent on.
-const endedByUpload int32 = 100
+var errInterrupted = errors.New("interrupted")
 
 // upload sends the rest of a request body to the target while the response is awaited.
 type upload struct {
@@ -23,53 +22,36 @@ type upload struct {
 	detail   string
 }
 
-// startUpload must not run together with a watch: both read from the client.
-func (c *clientConn) startUpload(u *upstream) {
-	c.up = &upload{done: make(chan struct{})}
-	c.activity.Store(c.sent.UnixNano())
-	go c.upload(u, c.up)
+// startUpload must not run together with a watch of HTTP/1.1: both read from the client.
+func (x *exchange) startUpload() {
+	x.up = &upload{done: make(chan struct{})}
+	x.activity.Store(x.sent.UnixNano())
+	go x.up.run(x)
 }
 
-func (c *clientConn) upload(u *upstream, up *upload) {
+func (up *upload) run(x *exchange) {
 	defer close(up.done)
-	page := c.borrowPage()
-	defer c.returnPage(page)
-	var out []byte
-	for {
-		c.conn.SetReadDeadline(time.Now().Add(c.idleTimeout()))
-		if up.stopping.Load() {
-			return
-		}
+	for !up.stopping.Load() {
 		up.reading.Store(true)
-		p, err := c.body.next(true)
+		p, err := x.front.next(true)
 		up.reading.Store(false)
-		if err != nil && err != io.EOF {
-			up.blame(c, u, err)
+		switch {
+		case err == io.EOF:
+			up.finished = x.back.finish(x.front.trailers()) == nil && x.back.flush() == nil
+			return
+		case err != nil:
+			up.blame(x, err)
 			return
 		}
-		out = out[:0]
-		switch {
-		case err == io.EOF && c.body.framing == byChunks:
-			out = append(out, lastChunk...)
-		case err == nil && c.body.framing == byChunks:
-			out = appendChunk(out, p)
-		case err == nil:
-			out = p
-		}
-		u.conn.SetWriteDeadline(time.Now().Add(c.idleTimeout()))
-		if _, failed := u.conn.Write(out); failed != nil {
+		if x.back.write(p) != nil || x.back.flush() != nil {
 			return // the target may still answer
 		}
-		c.activity.Store(time.Now().UnixNano())
-		if err == io.EOF || c.body.framing == byLength && c.body.done() {
-			up.finished = true
-			return
-		}
+		x.activity.Store(time.Now().UnixNano())
 	}
 }
 
 // blame notes what the client did, and ends the wait for the response.
-func (up *upload) blame(c *clientConn, u *upstream, err error) {
+func (up *upload) blame(x *exchange, err error) {
 	if up.stopping.Load() {
 		return
 	}
@@ -82,18 +64,20 @@ func (up *upload) blame(c *clientConn, u *upstream, err error) {
 	default:
 		up.cause = timeline.ClientClosedBeforeBody
 	}
-	u.end(endedByUpload)
+	x.back.end(endedByUpload)
 }
 
 // stop ends an upload and waits for it. It reports whether the whole body was sent. A nil
 // upload has nothing left to send, or could not start.
-func (up *upload) stop(c *clientConn, u *upstream) bool {
+func (up *upload) stop(x *exchange) bool {
 	if up == nil {
-		return c.body.done()
+		return x.front.whole()
 	}
 	if !up.stopped {
 		if !up.over() {
-			up.interrupt(c, u)
+			up.stopping.Store(true)
+			x.front.interrupt()
+			x.back.end(endedByUpload)
 		}
 		<-up.done
 		up.stopped = true
@@ -116,31 +100,3 @@ func (up *upload) over() bool {
 
 // stalled reports whether the client owes bytes of the body.
 func (up *upload) stalled() bool { return up != nil && up.reading.Load() }
-
-// interrupt wakes the goroutine from whatever it waits for. It looks at stopping after it has
-// set its own deadline, so that it cannot miss both.
-func (up *upload) interrupt(c *clientConn, u *upstream) {
-	up.stopping.Store(true)
-	c.conn.SetReadDeadline(time.Unix(1, 0))
-	u.conn.Close()
-}
-
-// borrowPage gives the client's reader a large buffer for the time of an upload.
-func (c *clientConn) borrowPage() (small []byte) {
-	small = c.rd.buf
-	page := pages.Get().(*[targetBuffer]byte)
-	c.rd.w = copy(page[:], c.rd.bytes())
-	c.rd.r, c.rd.buf = 0, page[:]
-	return small
-}
-
-// returnPage gives it back, unless more unread bytes than fit the small buffer are in it.
-func (c *clientConn) returnPage(small []byte) {
-	page := c.rd.buf
-	if c.rd.len() > len(small) || len(page) != targetBuffer {
-		return
-	}
-	c.rd.w = copy(small, c.rd.bytes())
-	c.rd.r, c.rd.buf = 0, small
-	pages.Put((*[targetBuffer]byte)(page))
-}

@@ -1,0 +1,260 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// http1Back is one HTTP/1.1 connection to a target. It outlives its exchanges: between them
+// it is idle in the pool.
+type http1Back struct {
+	pool *pool
+	conn net.Conn
+	rd   reader
+	why  atomic.Int32 // endedNot and so on
+
+	// Owned by the pool.
+	uses    int       // requests, the one at hand included
+	idle    time.Time // since when it is idle
+	expires time.Time // when it is closed if it stays idle
+	slot    int       // index in pool.active
+
+	raw   syscall.RawConn // TCP only
+	peek  func(fd uintptr)
+	quiet bool // result of peek: open, and nothing to read
+
+	// Of the exchange at hand.
+	page     *[targetBuffer]byte // what is sent, then what is read
+	out      []byte              // not sent yet; in page until the first flush
+	chunk    *[targetBuffer]byte // frames chunks of an upload
+	patience time.Duration
+	chunked  bool
+	headOnly bool
+	began    bool // something has been sent
+	complete bool // finish was called
+	firstAt  time.Time
+	scanned  int
+	reusable bool
+	body     body
+}
+
+var (
+	_ back   = (*http1Back)(nil)
+	_ direct = (*http1Back)(nil)
+)
+
+func newHTTP1Back(p *pool, conn net.Conn) *http1Back {
+	u := &http1Back{pool: p, conn: conn, rd: reader{conn: conn}, uses: 1}
+	if tcp := isTCP(conn); tcp != nil {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			u.raw, u.peek = raw, func(fd uintptr) { u.quiet = quiet(fd) }
+		}
+	}
+	return u
+}
+
+// quiet peeks without waiting: an idle connection must have nothing to read, not even its end.
+func quiet(fd uintptr) bool {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err == syscall.EAGAIN
+}
+
+// usable reports whether an idle connection has neither ended nor sent anything (ALB-012).
+func (u *http1Back) usable() bool {
+	if u.raw != nil {
+		u.quiet = false
+		return u.raw.Control(u.peek) == nil && u.quiet
+	}
+	u.conn.SetReadDeadline(time.Unix(1, 0))
+	var b [1]byte
+	_, err := u.conn.Read(b[:])
+	return isTimeout(err)
+}
+
+func (u *http1Back) begin(h *head, size int64, patience time.Duration) {
+	u.page = pages.Get().(*[targetBuffer]byte)
+	u.patience, u.chunked, u.headOnly = patience, size < 0, string(h.method) == "HEAD"
+	u.began, u.complete, u.reusable, u.firstAt, u.scanned = false, false, false, time.Time{}, 0
+	u.body.start(&u.rd, noBody, 0)
+	u.out = h.appendHTTP1(u.page[:0], u.chunked)
+}
+
+func (u *http1Back) write(p []byte) error {
+	if u.began {
+		return u.writeOn(p)
+	}
+	const frame = 16
+	if len(u.out)+len(p)+frame > len(u.page) {
+		if err := u.flush(); err != nil {
+			return err
+		}
+		return u.writeOn(p)
+	}
+	if u.chunked {
+		u.out = appendChunk(u.out, p)
+	} else {
+		u.out = append(u.out, p...)
+	}
+	return nil
+}
+
+// writeOn writes after the first flush, when the page is there to be read into.
+func (u *http1Back) writeOn(p []byte) error {
+	if !u.chunked {
+		return u.send(p)
+	}
+	if u.chunk == nil {
+		u.chunk = pages.Get().(*[targetBuffer]byte)
+	}
+	const frame = 16
+	for len(p) > 0 {
+		n := min(len(p), len(u.chunk)-frame)
+		if err := u.send(appendChunk(u.chunk[:0], p[:n])); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// finish ends the body. HTTP/1.1 targets get no trailers (ALB-026).
+func (u *http1Back) finish([]field) error {
+	u.complete = true
+	if !u.chunked {
+		return nil
+	}
+	if u.began {
+		return u.send([]byte(lastChunk))
+	}
+	u.out = append(u.out, lastChunk...)
+	return nil
+}
+
+func (u *http1Back) flush() error {
+	if u.began {
+		return nil
+	}
+	u.began = true
+	u.rd.buf, u.rd.r, u.rd.w = u.page[:], 0, 0
+	return u.send(u.out)
+}
+
+func (u *http1Back) send(p []byte) error {
+	u.conn.SetWriteDeadline(time.Now().Add(u.patience))
+	_, err := u.conn.Write(p)
+	return err
+}
+
+func (u *http1Back) until(t time.Time) { u.conn.SetReadDeadline(t) }
+
+func (u *http1Back) awaitHead(p *response) error {
+	u.flush() // an error shows when the response is read
+	for {
+		b := u.rd.bytes()
+		n := headEnd(b, u.scanned)
+		if n > maxResponseHeader || n == 0 && len(b) > maxResponseHeader {
+			return errHeadTooLarge
+		}
+		if n > 0 {
+			if final, err := u.takeHead(p, b[:n]); final || err != nil {
+				return err
+			}
+			continue
+		}
+		u.scanned = max(0, len(b)-3)
+		if err := u.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
+	u.scanned = 0
+	if err := p.parse(text); err != nil {
+		return false, fmt.Errorf("%w: %w", errBadResponse, err)
+	}
+	u.rd.skip(len(text))
+	if p.status == 101 {
+		return false, fmt.Errorf("%w: 101 was not asked for", errBadResponse)
+	}
+	if p.status < 200 {
+		return false, nil // swallowed (ALB-024)
+	}
+	f, length := p.framing(u.headOnly)
+	u.reusable = p.reusable(f)
+	u.body.start(&u.rd, f, length)
+	p.measure(f, length)
+	return true, nil
+}
+
+func (u *http1Back) fill() error {
+	err := u.rd.fill(targetBuffer)
+	if err == nil && u.firstAt.IsZero() {
+		u.firstAt = time.Now()
+	}
+	return err
+}
+
+func (u *http1Back) awaitBody() error {
+	if u.rd.len() > 0 || u.body.done() {
+		return nil
+	}
+	u.rd.reserve() // the head is still looked at
+	return u.rd.read()
+}
+
+func (u *http1Back) next(wait bool) ([]byte, error) { return u.body.next(wait) }
+func (u *http1Back) trailers() []field              { return nil }
+func (u *http1Back) first() time.Time               { return u.firstAt }
+func (u *http1Back) nth() int                       { return u.uses }
+func (u *http1Back) ended() int32                   { return u.why.Load() }
+
+// end closes the connection under the request that uses it. The first reason stands.
+func (u *http1Back) end(why int32) {
+	if u.why.CompareAndSwap(endedNot, why) {
+		u.conn.Close()
+	}
+}
+
+// release keeps the connection if the request and the response are whole, or if nothing was sent.
+func (u *http1Back) release(well bool) {
+	keep := !u.began || well && u.reusable && u.body.done() && u.rd.len() == 0
+	pages.Put(u.page)
+	if u.chunk != nil {
+		pages.Put(u.chunk)
+	}
+	u.page, u.chunk, u.out, u.rd.buf, u.rd.r, u.rd.w = nil, nil, nil, nil, 0, 0
+	if keep {
+		u.pool.put(u, time.Now(), u.patience)
+	} else {
+		u.pool.drop(u)
+	}
+}
+
+func (u *http1Back) source() (*net.TCPConn, int64) {
+	if u.body.framing != byLength || u.rd.len() > 0 {
+		return nil, 0
+	}
+	return isTCP(u.conn), u.body.remain
+}
+
+func (u *http1Back) took(n int64) { u.body.remain -= n }
+
+func (u *http1Back) sink() *net.TCPConn {
+	if u.chunked || !u.began {
+		return nil
+	}
+	return isTCP(u.conn)
+}
+
+func (u *http1Back) gave(int64) {}
+
+// isTCP returns the TCP connection below, if there is nothing between.
+func isTCP(conn net.Conn) *net.TCPConn {
+	tcp, _ := conn.(*net.TCPConn)
+	return tcp
+}

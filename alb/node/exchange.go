@@ -1,0 +1,180 @@
+package node
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"drydock/timeline"
+)
+
+// exchange is one request and what becomes of it. It chooses the action, claims a target, sends the
+// request once, relays the response and ends the outcome. It knows nothing of how
+// the client or the target frame their messages.
+type exchange struct {
+	node     *Node
+	listener *listener
+	route    *route
+	front    front
+	peer     *peer
+
+	req       request
+	head      head // what the target gets
+	res       response
+	o         timeline.Outcome
+	headBytes int64  // of the request, as it came
+	text      []byte // backs head and what describe composes
+
+	back     back
+	sent     time.Time    // request head written to the target
+	since    time.Time    // the target is awaited since then
+	up       *upload      // the only reader of the request's body until it is over
+	activity atomic.Int64 // Unix nanoseconds of the last byte of an upload
+}
+
+// peer is a client connection, as outcomes tell of it.
+type peer struct {
+	addr     netip.AddrPort
+	text     string // addr
+	id       uint64 // requests are numbered within it
+	requests uint64
+	proto    string       // HTTP/2.0; empty: HTTP/1.1 or 1.0, as the request says
+	kind     string       // http, https or h2
+	traceID  string       // TID_ and 32 hex digits
+	tls      timeline.TLS // zero: none
+}
+
+// begin makes an exchange ready for a request whose first byte came at now.
+func (x *exchange) begin(l *listener, r *route, f front, p *peer, now time.Time) {
+	p.requests++
+	x.node, x.listener, x.route, x.front, x.peer = l.node, l, r, f, p
+	x.o = timeline.Outcome{
+		Start: now, LoadBalancer: r.lb.ID, Listener: r.listener, Client: p.text, Scheme: r.scheme,
+		RequestTime: -1, TargetTime: -1, ResponseTime: -1, SnapshotVersion: r.version,
+		Type: p.kind, TLS: p.tls, ConnTraceID: p.traceID,
+	}
+	x.req = request{fields: x.req.fields[:0]}
+	x.headBytes, x.back, x.up, x.sent, x.since = 0, nil, nil, time.Time{}, time.Time{}
+	x.activity.Store(0)
+}
+
+func (x *exchange) idleTimeout() time.Duration { return x.route.lb.Attributes.IdleTimeout }
+
+// ambiguous reports whether the request is one that ends both its connections.
+func (x *exchange) ambiguous() bool {
+	return x.req.ambiguous && x.route.lb.Attributes.DesyncMitigationMode != "monitor"
+}
+
+// serve does what the listener's rules say, and reports the outcome.
+func (x *exchange) serve() {
+	x.describe()
+	x.act()
+}
+
+// refuse answers a request that is not accepted.
+func (x *exchange) refuse(problem *refusal) {
+	x.describe()
+	x.fail(problem.cause, problem.detail)
+}
+
+// describe copies what the outcome says about the request, in one allocation.
+func (x *exchange) describe() {
+	q := &x.req
+	b := x.text[:0]
+	b = append(b, x.node.prefix...)
+	b = append(appendHex(b, x.peer.id, 8), '-')
+	b = appendHex(b, x.peer.requests, 6)
+	id := len(b)
+	b = appendTraceID(b, q, x.o.Start)
+	trace := len(b)
+	b = x.hostPort(b, q)
+	host := len(b)
+	b = append(b, q.uri...)
+	uri := len(b)
+	b = append(b, q.userAgent...)
+	s := string(b)
+	x.o.ID, x.o.TraceID, x.o.Host, x.o.URI, x.o.UserAgent = s[:id], s[id:trace], s[trace:host], s[host:uri], s[uri:]
+	x.o.Method, x.o.Proto = methodText(q.method), x.proto()
+	x.text, x.head.traceID = b, b[id:trace]
+}
+
+func (x *exchange) proto() string {
+	switch {
+	case x.peer.proto != "":
+		return x.peer.proto
+	case x.req.minor == 0 && x.req.method != nil:
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
+
+func methodText(b []byte) string {
+	for _, m := range [...]string{"GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"} {
+		if string(b) == m {
+			return m
+		}
+	}
+	return string(b)
+}
+
+// act applies the first rule that matches.
+func (x *exchange) act() {
+	r := x.route.match(&x.req, x.peer.addr.Addr())
+	if r == nil {
+		x.fail(timeline.NoRegisteredTargets, "no rule matches")
+		return
+	}
+	x.o.RulePriority, x.o.Action = r.priority, r.action
+	if x.req.expect {
+		x.req.expect = false
+		x.front.proceed()
+	}
+	switch {
+	case r.redirect != nil:
+		x.say(x.route.redirect(r.redirect, &x.req))
+	case r.fixed != nil:
+		x.say(fixed(r.fixed))
+	default:
+		x.forward(r)
+	}
+}
+
+// fail ends the request for a cause of our own. Only the status reaches the client.
+func (x *exchange) fail(cause timeline.Cause, detail string) {
+	x.o.Cause, x.o.Detail = cause, detail
+	status := shapes[cause].status
+	if status == 460 {
+		x.o.Status = status
+		x.front.cut()
+		x.finish()
+		return
+	}
+	x.say(errorPage(status, x.req.chrome))
+}
+
+// say gives an answer of the balancer's own and reports the outcome.
+func (x *exchange) say(a answer) {
+	x.o.Status = a.status
+	x.front.say(a)
+	x.finish()
+}
+
+// finish reports the outcome, once for each request.
+func (x *exchange) finish() {
+	o, s := &x.o, shapes[x.o.Cause]
+	o.End = time.Now()
+	o.ReceivedBytes, o.SentBytes = x.headBytes+x.front.received(), x.front.sent()
+	if !s.request {
+		o.RequestTime = -1
+	}
+	if !s.target {
+		o.TargetTime = -1
+	}
+	if !s.response {
+		o.ResponseTime = -1
+	}
+	if o.EndedBy == "" {
+		o.EndedBy = s.endedBy
+	}
+	x.node.sink.Finished(*o)
+}

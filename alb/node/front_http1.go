@@ -1,0 +1,285 @@
+package node
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"drydock/timeline"
+)
+
+// http1Conn is a client connection that speaks HTTP/1.1. It serves one request after the
+// other, and is the front of each.
+type http1Conn struct {
+	node     *Node
+	listener *listener
+	conn     net.Conn
+	rd       reader
+	peer     peer
+	opened   time.Time
+	maxAge   time.Duration
+
+	mu   sync.Mutex // guards idle and stop against each other
+	idle bool
+	stop bool
+
+	// Of the request at hand.
+	x           exchange
+	body        body
+	large       bool // rd.buf is a page
+	interrupted atomic.Bool
+	watcher     watch
+
+	// Of its response.
+	page     *[targetBuffer]byte // below out; nil before there is a response
+	out      []byte              // not sent yet
+	framing  framing
+	written  int64
+	keep     bool
+	http11   bool
+	headOnly bool
+	broken   bool // nothing can or may be sent any more
+}
+
+var (
+	_ front      = (*http1Conn)(nil)
+	_ direct     = (*http1Conn)(nil)
+	_ clientConn = (*http1Conn)(nil)
+)
+
+func newHTTP1Conn(l *listener, conn net.Conn, p peer) *http1Conn {
+	c := &http1Conn{node: l.node, listener: l, conn: conn, opened: time.Now(), peer: p}
+	c.rd = reader{conn: conn, buf: make([]byte, clientBuffer)}
+	if r := l.route.Load(); r != nil {
+		c.maxAge = r.lb.Attributes.ClientKeepAlive
+	}
+	return c
+}
+
+// newPeer describes a client connection without TLS.
+func newPeer(n *Node, remote netip.AddrPort) peer {
+	return peer{addr: remote, text: remote.String(), id: n.connections.Add(1), kind: "http"}
+}
+
+func (c *http1Conn) serve() {
+	for c.once() {
+	}
+	c.conn.Close()
+	c.slim()
+}
+
+func (c *http1Conn) abort() { c.conn.Close() }
+
+// quit makes an idle connection close now and another one after its request.
+func (c *http1Conn) quit() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stop = true
+	if c.idle {
+		c.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+func (c *http1Conn) stopping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stop
+}
+
+// slim gives back what an idle connection does not need.
+func (c *http1Conn) slim() {
+	if c.page != nil {
+		pages.Put(c.page)
+		c.page, c.out = nil, nil
+	}
+	if c.rd.len() > 0 || len(c.rd.buf) <= 2*clientBuffer {
+		return
+	}
+	if c.large {
+		pages.Put((*[targetBuffer]byte)(c.rd.buf))
+	}
+	c.rd.buf, c.rd.r, c.rd.w, c.large = make([]byte, clientBuffer), 0, 0, false
+}
+
+// once serves one request, and reports whether another may follow.
+func (c *http1Conn) once() bool {
+	if !c.await() {
+		return false
+	}
+	r := c.listener.route.Load()
+	if r == nil {
+		return false
+	}
+	c.begin(r, time.Now())
+	if !c.handle() {
+		return false
+	}
+	if !c.settleBody() {
+		c.linger()
+		return false
+	}
+	return c.keep && !c.broken
+}
+
+// await waits for the first byte of a request.
+func (c *http1Conn) await() bool {
+	for {
+		for c.rd.len() > 0 && (c.rd.buf[c.rd.r] == '\r' || c.rd.buf[c.rd.r] == '\n') {
+			c.rd.skip(1) // empty lines before a request are ignored
+		}
+		if c.rd.len() > 0 {
+			return !c.stopping()
+		}
+		if !c.park() {
+			return false
+		}
+		err := c.rd.fill(clientBuffer)
+		c.mu.Lock()
+		c.idle = false
+		c.mu.Unlock()
+		if err != nil {
+			return false
+		}
+	}
+}
+
+func (c *http1Conn) park() bool {
+	r := c.listener.route.Load()
+	if r == nil {
+		return false
+	}
+	c.slim()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = !c.stop
+	if c.idle {
+		c.conn.SetReadDeadline(time.Now().Add(r.lb.Attributes.IdleTimeout))
+	}
+	return c.idle
+}
+
+func (c *http1Conn) begin(r *route, now time.Time) {
+	c.x.begin(c.listener, r, c, &c.peer, now)
+	c.keep, c.http11, c.headOnly, c.written = false, true, false, 0
+	c.interrupted.Store(false)
+	c.body.start(&c.rd, noBody, 0)
+}
+
+// handle reads the head and has the exchange run. It is false if there was no whole
+// request, or nothing more can be read from the client.
+func (c *http1Conn) handle() bool {
+	text, problem, err := c.readHead()
+	if err != nil && problem == nil {
+		return false
+	}
+	if problem == nil {
+		problem = c.parse(text)
+	}
+	if problem == nil {
+		c.x.serve()
+		return true
+	}
+	c.x.refuse(problem)
+	if !c.keep {
+		c.linger()
+	}
+	return c.keep
+}
+
+// readHead reads a whole request head. An error without a refusal means that the client left.
+func (c *http1Conn) readHead() ([]byte, *refusal, error) {
+	scanned := 0
+	for {
+		b := c.rd.bytes()
+		if n := headEnd(b, scanned); n > 0 {
+			if n > maxRequestHeader {
+				return nil, longHead, nil
+			}
+			c.rd.skip(n)
+			return b[:n], nil, nil
+		}
+		if problem := tooLong(b); problem != nil {
+			return nil, problem, nil
+		}
+		scanned = max(0, len(b)-3)
+		c.conn.SetReadDeadline(time.Now().Add(c.x.idleTimeout()))
+		if err := c.rd.fill(maxRequestHeader + clientBuffer); err != nil {
+			if isTimeout(err) {
+				return nil, &refusal{timeline.ClientIdle, "request header: " + err.Error()}, err
+			}
+			return nil, nil, err
+		}
+	}
+}
+
+func tooLong(b []byte) *refusal {
+	if len(b) > maxRequestHeader {
+		return longHead
+	}
+	if len(b) > maxRequestLine {
+		if line, rest := cutLine(b); rest == nil || len(line) > maxRequestLine {
+			return longURI
+		}
+	}
+	return nil
+}
+
+func (c *http1Conn) parse(text []byte) *refusal {
+	c.x.headBytes = int64(len(text))
+	q := &c.x.req
+	problem := q.parse(text)
+	c.http11, c.headOnly = q.minor > 0, q.head
+	if problem != nil && problem != traceMethod && problem != manyForwarded {
+		return problem
+	}
+	if problem == nil && c.x.route.lb.Attributes.DesyncMitigationMode == "strictest" && (q.ambiguous || q.noncompliant) {
+		return strictest
+	}
+	c.body.start(&c.rd, q.framing, q.length)
+	c.keep = q.keeps() && !c.x.ambiguous() && !c.stopping() && (c.maxAge <= 0 || c.x.o.Start.Sub(c.opened) < c.maxAge)
+	return problem
+}
+
+// settleBody throws away what is left of a request body, so that the next request can be
+// read. It is false if the connection cannot be kept.
+func (c *http1Conn) settleBody() bool {
+	if c.body.done() {
+		return true
+	}
+	if !c.keep || c.broken {
+		return false
+	}
+	c.interrupted.Store(false)
+	for left := lingerBytes; left > 0; {
+		p, err := c.next(true)
+		if errors.Is(err, io.EOF) {
+			return true
+		}
+		if err != nil {
+			return false
+		}
+		left -= len(p)
+	}
+	return false
+}
+
+// linger ends our side and reads on for a moment: closing with unread input would make the
+// kernel send RST, and the client could lose the response.
+func (c *http1Conn) linger() {
+	half, ok := c.conn.(interface{ CloseWrite() error })
+	if !ok || c.broken || half.CloseWrite() != nil {
+		return
+	}
+	c.conn.SetReadDeadline(time.Now().Add(lingerFor))
+	for left := lingerBytes; left > 0; {
+		c.rd.r, c.rd.w = 0, 0
+		if err := c.rd.fill(clientBuffer); err != nil {
+			return
+		}
+		left -= c.rd.w
+	}
+}
