@@ -454,8 +454,8 @@ func TestExplain_Settings(t *testing.T) {
 
 func TestExplain_TellsHowTheTargetWentOn(t *testing.T) {
 	for story, want := range map[string]string{
-		running + `3.1 fail 504 response_timeout on=A state=healthy took=10`: " The target answered 200 after 12.3 s, to nobody.",
-		running + `3.1 fail 460 client_gone on=A state=healthy took=10`:      " The target answered 200 after 12.3 s, to nobody.",
+		running + `3.1 fail 504 response_timeout on=A state=healthy took=10`: " The target answered 200 after 12.300 s, to nobody.",
+		running + `3.1 fail 460 client_gone on=A state=healthy took=10`:      " The target answered 200 after 12.300 s, to nobody.",
 	} {
 		tale := told(t, story)
 		tale.outcomes[0].Epilogue = &Epilogue{After: 12300 * time.Millisecond, Status: 200, Detail: "complete"}
