@@ -4,7 +4,8 @@ import "time"
 
 // Values that AWS fixes or does not document, in one place: ALB-002, ALB-003, ALB-004, ALB-005.
 const (
-	connectTimeout = 10 * time.Second // documented: connect to a target
+	connectTimeout   = 10 * time.Second // documented: connect to a target
+	handshakeTimeout = 10 * time.Second // assumed: TLS handshake of a client (ALB-106)
 
 	maxRequestLine    = 16 << 10 // documented
 	maxHeaderLine     = 16 << 10 // documented

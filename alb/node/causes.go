@@ -17,6 +17,7 @@ var shapes = map[timeline.Cause]shape{
 	timeline.MalformedRequest:       {status: 400, endedBy: "alb"},
 	timeline.HeaderTooLarge:         {status: 400, endedBy: "alb"},
 	timeline.ClientClosedBeforeBody: {status: 400, endedBy: "client"},
+	timeline.PlainHTTP:              {status: 400, endedBy: "alb"},
 	timeline.MethodTrace:            {status: 405, endedBy: "alb"},
 	timeline.ClientIdle:             {status: 408, endedBy: "alb"},
 	timeline.URITooLong:             {status: 414, endedBy: "alb"},

@@ -149,6 +149,10 @@ func (x *exchange) fail(cause timeline.Cause, detail string) {
 		x.finish()
 		return
 	}
+	if cause == timeline.PlainHTTP {
+		x.say(plainPage(x.req.chrome))
+		return
+	}
 	x.say(errorPage(status, x.req.chrome))
 }
 

@@ -22,6 +22,7 @@ type http1Conn struct {
 	peer     peer
 	opened   time.Time
 	maxAge   time.Duration
+	misled   bool // speaks HTTP on a port for HTTPS
 
 	mu   sync.Mutex // guards idle and stop against each other
 	idle bool
@@ -164,6 +165,9 @@ func (c *http1Conn) park() bool {
 
 func (c *http1Conn) begin(r *route, now time.Time) {
 	c.x.begin(c.listener, r, c, &c.peer, now)
+	if c.misled {
+		c.x.o.Scheme = "http"
+	}
 	c.keep, c.http11, c.headOnly, c.written = false, true, false, 0
 	c.interrupted.Store(false)
 	c.body.start(&c.rd, noBody, 0)
@@ -232,6 +236,9 @@ func (c *http1Conn) parse(text []byte) *refusal {
 	c.x.headBytes = int64(len(text))
 	q := &c.x.req
 	problem := q.parse(text)
+	if c.misled && problem == nil {
+		problem = plainHTTP
+	}
 	c.http11, c.headOnly = q.minor > 0, q.head
 	if problem != nil && problem != traceMethod && problem != manyForwarded {
 		return problem

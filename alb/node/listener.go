@@ -1,7 +1,10 @@
 package node
 
 import (
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -18,8 +21,36 @@ type listener struct {
 	sockets map[netip.AddrPort]*socket // owned by Node.mu
 	wanted  []netip.AddrPort           // owned by Node.mu
 
+	entrance *tls.Config // of all TLS handshakes
+
 	mu    sync.Mutex
 	conns map[clientConn]struct{}
+}
+
+func newListener(n *Node, arn string, addresses []netip.AddrPort) *listener {
+	l := &listener{node: n, arn: arn, wanted: addresses, sockets: map[netip.AddrPort]*socket{}, conns: map[clientConn]struct{}{}}
+	l.entrance = l.newEntrance()
+	return l
+}
+
+// compileListener returns the route of a listener, nil if it cannot be served at all.
+func (n *Node) compileListener(version uint64, lb *LoadBalancer, l Listener, groups map[string]*group) (*route, error) {
+	r := compileRoute(version, lb, l, groups)
+	switch l.Protocol {
+	case "", "HTTP":
+		return r, nil
+	case "HTTPS":
+		terms, err := compileTerms(lb, l, n.certs)
+		if err != nil {
+			err = fmt.Errorf("listen for HTTPS: %w", err)
+		}
+		if terms == nil {
+			return nil, err
+		}
+		r.terms, r.scheme = terms, "https"
+		return r, err
+	}
+	return nil, fmt.Errorf("listen for %s: the node speaks HTTP and HTTPS only", l.Protocol)
 }
 
 // socket is a bound address.
@@ -78,9 +109,23 @@ func (l *listener) accept(s *socket) {
 	}
 }
 
-// take starts to serve a connection.
+// take starts to serve a connection. Its TLS handshake, if there is one, does not keep others
+// from being accepted.
 func (l *listener) take(conn net.Conn) {
-	c := clientConn(newHTTP1Conn(l, conn, newPeer(l.node, clientAddr(conn.RemoteAddr()))))
+	p := newPeer(l.node, clientAddr(conn.RemoteAddr()))
+	p.traceID = newConnectionID()
+	r := l.route.Load()
+	if r != nil && r.terms != nil {
+		p.kind = "https"
+		l.start(&handshake{listener: l, conn: &opening{Conn: conn}, peer: p, began: time.Now()})
+		return
+	}
+	l.report(r, Connection{Time: time.Now(), Client: p.addr, Handshake: -1, TraceID: p.traceID})
+	l.start(newHTTP1Conn(l, conn, p))
+}
+
+// start serves a connection in a goroutine of its own.
+func (l *listener) start(c clientConn) {
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
 	l.mu.Unlock()
@@ -93,6 +138,20 @@ func (l *listener) take(conn net.Conn) {
 		delete(l.conns, c)
 		l.mu.Unlock()
 	})
+}
+
+// report tells of a client connection.
+func (l *listener) report(r *route, c Connection) {
+	if r != nil { // else the listener is gone, and the connection with it
+		c.LoadBalancer, c.Listener, c.Port = r.lb.ID, r.listener, r.port
+		l.node.sink.Connected(c)
+	}
+}
+
+// newConnectionID returns a conn_trace_id: TID_ and 32 hex digits.
+func newConnectionID() string {
+	b := append(make([]byte, 0, 36), "TID_"...)
+	return string(appendHex(appendHex(b, rand.Uint64(), 16), rand.Uint64(), 16))
 }
 
 // quit makes idle connections close now and others after their request.

@@ -58,7 +58,8 @@ type Node struct {
 	turns     map[string]*atomic.Uint64 // round robin, by target group
 	running   bool
 	over      bool
-	idle      time.Duration // the shortest idle timeout
+	idle      time.Duration           // the shortest idle timeout
+	certs     map[string]*certificate // of the last snapshot, by ARN
 
 	poke        chan struct{}
 	stopping    atomic.Bool
@@ -69,7 +70,7 @@ type Node struct {
 
 // timing holds the durations that tests shorten.
 type timing struct {
-	connect, knock, watchAfter, race, listenRetry time.Duration
+	connect, knock, watchAfter, race, listenRetry, handshake time.Duration
 }
 
 // New makes a node that knows no snapshot yet.
@@ -88,7 +89,7 @@ func New(config Config) *Node {
 	}
 	return &Node{
 		config: config, sink: config.Sink, log: config.Logger, dial: config.Dial,
-		timing:    timing{connectTimeout, knockAgain, watchAfter, raceWithin, listenRetry},
+		timing:    timing{connectTimeout, knockAgain, watchAfter, raceWithin, listenRetry, handshakeTimeout},
 		prefix:    fmt.Sprintf("%08x-", rand.Uint32()),
 		base:      context.Background(),
 		listeners: map[string]*listener{}, targets: map[string]*target{}, turns: map[string]*atomic.Uint64{},
@@ -97,8 +98,8 @@ func New(config Config) *Node {
 }
 
 // Apply makes a snapshot effective. What can be applied is applied; the result has an error
-// for each listener, by ARN, whose first address could not be bound. Requests in flight go
-// on under the snapshot they began with.
+// for each listener, by ARN, whose first address could not be bound, or whose certificates
+// cannot all be served. Requests in flight go on under the snapshot they began with.
 func (n *Node) Apply(s Snapshot) map[string]error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -199,19 +200,20 @@ func (n *Node) dropUnlisted(now time.Time) {
 func (n *Node) applyListeners(s Snapshot, groups map[string]*group) map[string]error {
 	wanted, refused := map[string]*route{}, map[string]error{}
 	addresses := map[string][]netip.AddrPort{}
-	n.idle = 0
+	n.idle, n.certs = 0, parseCertificates(s.Certificates, n.certs)
 	for i := range s.LoadBalancers {
 		lb := &s.LoadBalancers[i]
 		if idle := lb.Attributes.IdleTimeout; n.idle == 0 || idle < n.idle {
 			n.idle = idle
 		}
 		for _, l := range lb.Listeners {
-			if l.Protocol != "" && l.Protocol != "HTTP" {
-				refused[l.ARN] = fmt.Errorf("listen for %s: the node speaks HTTP only", l.Protocol)
-				continue
+			r, err := n.compileListener(s.Version, lb, l, groups)
+			if err != nil {
+				refused[l.ARN] = err
 			}
-			wanted[l.ARN] = compileRoute(s.Version, lb, l, groups)
-			addresses[l.ARN] = l.Addresses
+			if r != nil {
+				wanted[l.ARN], addresses[l.ARN] = r, l.Addresses
+			}
 		}
 	}
 	n.closeListeners(wanted, addresses)
@@ -236,8 +238,7 @@ func (n *Node) openListeners(wanted map[string]*route, addresses map[string][]ne
 	for arn, r := range wanted {
 		l := n.listeners[arn]
 		if l == nil {
-			l = &listener{node: n, arn: arn, wanted: addresses[arn],
-				sockets: map[netip.AddrPort]*socket{}, conns: map[clientConn]struct{}{}}
+			l = newListener(n, arn, addresses[arn])
 			n.listeners[arn] = l
 		}
 		l.route.Store(r)

@@ -15,6 +15,7 @@ type route struct {
 	scheme   string
 	port     int
 	portText string
+	terms    *terms // nil: no TLS
 
 	schemeBytes, portBytes []byte
 	rules                  []rule
