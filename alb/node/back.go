@@ -38,8 +38,8 @@ type requestTaker interface {
 	flush() error
 }
 
-// responseSource gives the response. Waiting ends at the time given to until, with a timeout
-// (isTimeout); the call can then be repeated and goes on where it was.
+// responseSource gives the response. Waiting ends at the time given to until or a little sooner,
+// with a timeout (isTimeout); the call can then be repeated and goes on where it was.
 type responseSource interface {
 	until(t time.Time)
 	// awaitHead reads the head of the final response into p, p.size included; other 1xx than 101

@@ -2,7 +2,9 @@ package node
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,9 +24,12 @@ type http1Back struct {
 	expires time.Time // when it is closed if it stays idle
 	slot    int       // index in pool.active
 
-	raw   syscall.RawConn // TCP only
-	peek  func(fd uintptr)
-	quiet bool // result of peek: open, and nothing to read
+	raw     syscall.RawConn // TCP only
+	peek    func(fd uintptr)
+	talk    func(fd uintptr) bool
+	quiet   bool      // result of peek: open, and nothing to read
+	readErr error     // result of talk
+	armed   time.Time // read deadline that is set; zero: it may be anything
 
 	// Of the exchange at hand.
 	page     *[targetBuffer]byte // what is sent, then what is read
@@ -48,19 +53,10 @@ var (
 
 func newHTTP1Back(p *pool, conn net.Conn) *http1Back {
 	u := &http1Back{pool: p, conn: conn, rd: reader{conn: conn}, uses: 1}
-	if tcp := isTCP(conn); tcp != nil {
-		if raw, err := tcp.SyscallConn(); err == nil {
-			u.raw, u.peek = raw, func(fd uintptr) { u.quiet = quiet(fd) }
-		}
+	if u.raw = rawOf(conn); u.raw != nil {
+		u.peek, u.talk = func(fd uintptr) { u.quiet = quiet(fd) }, u.converse
 	}
 	return u
-}
-
-// quiet peeks without waiting: an idle connection must have nothing to read, not even its end.
-func quiet(fd uintptr) bool {
-	var b [1]byte
-	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return err == syscall.EAGAIN
 }
 
 // usable reports whether an idle connection has neither ended nor sent anything (ALB-012).
@@ -69,6 +65,7 @@ func (u *http1Back) usable() bool {
 		u.quiet = false
 		return u.raw.Control(u.peek) == nil && u.quiet
 	}
+	u.armed = time.Time{}
 	u.conn.SetReadDeadline(time.Unix(1, 0))
 	var b [1]byte
 	_, err := u.conn.Read(b[:])
@@ -138,9 +135,15 @@ func (u *http1Back) flush() error {
 	if u.began {
 		return nil
 	}
-	u.began = true
+	p := u.start()
+	return u.send(p)
+}
+
+// start makes the page ready to be read into, once what it returns has been written.
+func (u *http1Back) start() (unsent []byte) {
+	unsent, u.out, u.began = u.out, nil, true
 	u.rd.buf, u.rd.r, u.rd.w = u.page[:], 0, 0
-	return u.send(u.out)
+	return unsent
 }
 
 func (u *http1Back) send(p []byte) error {
@@ -149,9 +152,22 @@ func (u *http1Back) send(p []byte) error {
 	return err
 }
 
-func (u *http1Back) until(t time.Time) { u.conn.SetReadDeadline(t) }
+// until keeps a deadline that is set already if it ends a little sooner: an early end is answered
+// with an exact one.
+func (u *http1Back) until(t time.Time) {
+	if early := t.Sub(u.armed); early >= 0 && early <= watchAfter/2 {
+		return
+	}
+	u.armed = t
+	u.conn.SetReadDeadline(t)
+}
 
 func (u *http1Back) awaitHead(p *response) error {
+	if !u.began && u.raw != nil {
+		if err := u.ask(); err != nil {
+			return err
+		}
+	}
 	u.flush() // an error shows when the response is read
 	for {
 		b := u.rd.bytes()
@@ -166,10 +182,59 @@ func (u *http1Back) awaitHead(p *response) error {
 			continue
 		}
 		u.scanned = max(0, len(b)-3)
-		if err := u.fill(); err != nil {
+		if err := u.note(u.rd.fill(targetBuffer)); err != nil {
 			return err
 		}
 	}
+}
+
+// ask writes the request and reads the first bytes of the response in one wait: the poller
+// is armed before the write, so the goroutine can park without a read that fails.
+func (u *http1Back) ask() error {
+	u.readErr = nil
+	err := u.raw.Read(u.talk)
+	if len(u.out) > 0 && err == nil {
+		return u.sendRest()
+	}
+	if err == nil {
+		err = u.readErr
+	}
+	return u.note(err)
+}
+
+// sendRest writes what the kernel did not take at once.
+func (u *http1Back) sendRest() error {
+	rest := u.out
+	u.out = nil
+	u.send(rest) // an error shows when the response is read
+	return nil
+}
+
+// converse writes in its first call, and reads in the next ones. Between an end that was read
+// before the first call and the write there is no window: the connection was quiet in between, or
+// the wait ends at its deadline and a plain read finds the end.
+func (u *http1Back) converse(fd uintptr) bool {
+	if !u.began {
+		p := u.start()
+		n, e := rawWrite(fd, p)
+		if e != 0 {
+			n = 0
+		}
+		u.out = p[n:]
+		return len(u.out) > 0
+	}
+	n, e := rawRead(fd, u.rd.buf[u.rd.w:])
+	switch {
+	case e == syscall.EAGAIN || e == syscall.EINTR:
+		return false
+	case e != 0:
+		u.readErr = os.NewSyscallError("read", e)
+	case n == 0:
+		u.readErr = io.EOF
+	default:
+		u.rd.w += n
+	}
+	return true
 }
 
 func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
@@ -191,12 +256,23 @@ func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
 	return true, nil
 }
 
-func (u *http1Back) fill() error {
-	err := u.rd.fill(targetBuffer)
-	if err == nil && u.firstAt.IsZero() {
+// note keeps the time of the first byte, and forgets a deadline that has passed.
+func (u *http1Back) note(err error) error {
+	if err == nil && u.firstAt.IsZero() && u.rd.len() > 0 {
 		u.firstAt = time.Now()
 	}
+	if err != nil {
+		u.armed = time.Time{}
+	}
 	return err
+}
+
+func (u *http1Back) next(wait bool) ([]byte, error) {
+	p, err := u.body.next(wait)
+	if wait && err != nil {
+		u.armed = time.Time{}
+	}
+	return p, err
 }
 
 func (u *http1Back) awaitBody() error {
@@ -204,10 +280,9 @@ func (u *http1Back) awaitBody() error {
 		return nil
 	}
 	u.rd.reserve() // the head is still looked at
-	return u.rd.read()
+	return u.note(u.rd.read())
 }
 
-func (u *http1Back) next(wait bool) ([]byte, error) { return u.body.next(wait) }
 func (u *http1Back) trailers() []field              { return nil }
 func (u *http1Back) first() time.Time               { return u.firstAt }
 func (u *http1Back) nth() int                       { return u.uses }
@@ -252,9 +327,3 @@ func (u *http1Back) sink() *net.TCPConn {
 }
 
 func (u *http1Back) gave(int64) {}
-
-// isTCP returns the TCP connection below, if there is nothing between.
-func isTCP(conn net.Conn) *net.TCPConn {
-	tcp, _ := conn.(*net.TCPConn)
-	return tcp
-}

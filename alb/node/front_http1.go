@@ -5,8 +5,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"drydock/timeline"
@@ -24,14 +26,22 @@ type http1Conn struct {
 	maxAge   time.Duration
 	misled   bool // speaks HTTP on a port for HTTPS
 
-	mu   sync.Mutex // guards idle and stop against each other
-	idle bool
-	stop bool
+	mu    sync.Mutex // guards idle and stop against each other
+	idle  bool
+	stop  bool
+	until time.Time // when the idle timeout ends
+	armed time.Time // read deadline that is set; zero: it may be anything
+
+	raw    syscall.RawConn // TCP only
+	take   func(fd uintptr) bool
+	put    func(fd uintptr)
+	rawErr error  // result of take or put
+	unsent []byte // given to put, and what it could not write
 
 	// Of the request at hand.
-	x           exchange
+	x           *exchange // nil while idle
 	body        body
-	large       bool // rd.buf is a page
+	spare       []byte // a small buffer that the head is in while a page takes its place
 	interrupted atomic.Bool
 	watcher     watch
 
@@ -54,7 +64,10 @@ var (
 
 func newHTTP1Conn(l *listener, conn net.Conn, p peer) *http1Conn {
 	c := &http1Conn{node: l.node, listener: l, conn: conn, opened: time.Now(), peer: p}
-	c.rd = reader{conn: conn, buf: make([]byte, clientBuffer)}
+	c.rd.conn = conn
+	if c.raw = rawOf(conn); c.raw != nil {
+		c.take, c.put = c.takeRaw, c.putRaw
+	}
 	if r := l.route.Load(); r != nil {
 		c.maxAge = r.lb.Attributes.ClientKeepAlive
 	}
@@ -97,13 +110,26 @@ func (c *http1Conn) slim() {
 		pages.Put(c.page)
 		c.page, c.out = nil, nil
 	}
-	if c.rd.len() > 0 || len(c.rd.buf) <= 2*clientBuffer {
-		return
+	if c.x != nil {
+		exchanges.Put(c.x)
+		c.x = nil
 	}
-	if c.large {
-		pages.Put((*[targetBuffer]byte)(c.rd.buf))
+	recycle(c.spare)
+	c.spare = nil
+	if c.rd.len() == 0 {
+		recycle(c.rd.buf)
+		c.rd.buf, c.rd.r, c.rd.w = nil, 0, 0
 	}
-	c.rd.buf, c.rd.r, c.rd.w, c.large = make([]byte, clientBuffer), 0, 0, false
+}
+
+// recycle keeps a buffer for others. Nothing may point into it any more.
+func recycle(buf []byte) {
+	switch len(buf) {
+	case clientBuffer:
+		leaves.Put((*[clientBuffer]byte)(buf))
+	case targetBuffer:
+		pages.Put((*[targetBuffer]byte)(buf))
+	}
 }
 
 // once serves one request, and reports whether another may follow.
@@ -138,32 +164,91 @@ func (c *http1Conn) await() bool {
 		if !c.park() {
 			return false
 		}
-		err := c.rd.fill(clientBuffer)
+		err := c.firstRead()
 		c.mu.Lock()
 		c.idle = false
 		c.mu.Unlock()
-		if err != nil {
+		if err != nil && !(isTimeout(err) && c.waitOn()) {
 			return false
 		}
 	}
 }
 
+// park makes the connection idle, until the idle timeout. A deadline that ends sooner and is
+// set already will do: see waitOn.
 func (c *http1Conn) park() bool {
 	r := c.listener.route.Load()
 	if r == nil {
 		return false
 	}
 	c.slim()
+	if c.interrupted.Load() {
+		c.armed = time.Time{}
+	}
+	idle := r.lb.Attributes.IdleTimeout
+	now := time.Now()
+	c.until = now.Add(idle)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = !c.stop
-	if c.idle {
-		c.conn.SetReadDeadline(time.Now().Add(r.lb.Attributes.IdleTimeout))
+	if c.idle && (c.armed.After(c.until) || c.armed.Sub(now) < idle/2) {
+		c.arm(c.until)
 	}
 	return c.idle
 }
 
+func (c *http1Conn) arm(t time.Time) {
+	c.armed = t
+	c.conn.SetReadDeadline(t)
+}
+
+// waitOn reports whether the idle timeout has not passed yet.
+func (c *http1Conn) waitOn() bool {
+	c.armed = time.Time{}
+	return time.Now().Before(c.until) && !c.stopping()
+}
+
+// firstRead waits for bytes, without a buffer if it can.
+func (c *http1Conn) firstRead() error {
+	if c.raw == nil {
+		c.lendBuffer()
+		return c.rd.fill(clientBuffer)
+	}
+	c.rawErr = nil
+	if err := c.raw.Read(c.take); err != nil {
+		return err
+	}
+	return c.rawErr
+}
+
+func (c *http1Conn) lendBuffer() {
+	if c.rd.buf == nil {
+		c.rd.buf = leaves.Get().(*[clientBuffer]byte)[:]
+	}
+}
+
+func (c *http1Conn) takeRaw(fd uintptr) bool {
+	c.lendBuffer()
+	n, e := rawRead(fd, c.rd.buf[c.rd.w:])
+	switch {
+	case e == syscall.EAGAIN || e == syscall.EINTR:
+		recycle(c.rd.buf)
+		c.rd.buf = nil
+		return false
+	case e != 0:
+		c.rawErr = os.NewSyscallError("read", e)
+	case n == 0:
+		c.rawErr = io.EOF
+	default:
+		c.rd.w += n
+	}
+	return true
+}
+
 func (c *http1Conn) begin(r *route, now time.Time) {
+	if c.x == nil {
+		c.x = exchanges.Get().(*exchange)
+	}
 	c.x.begin(c.listener, r, c, &c.peer, now)
 	if c.misled {
 		c.x.o.Scheme = "http"
@@ -210,7 +295,7 @@ func (c *http1Conn) readHead() ([]byte, *refusal, error) {
 			return nil, problem, nil
 		}
 		scanned = max(0, len(b)-3)
-		c.conn.SetReadDeadline(time.Now().Add(c.x.idleTimeout()))
+		c.arm(time.Now().Add(c.x.idleTimeout()))
 		if err := c.rd.fill(maxRequestHeader + clientBuffer); err != nil {
 			if isTimeout(err) {
 				return nil, &refusal{timeline.ClientIdle, "request header: " + err.Error()}, err
@@ -247,7 +332,7 @@ func (c *http1Conn) parse(text []byte) *refusal {
 		return strictest
 	}
 	c.body.start(&c.rd, q.framing, q.length)
-	c.keep = q.keeps() && !c.x.ambiguous() && !c.stopping() && (c.maxAge <= 0 || c.x.o.Start.Sub(c.opened) < c.maxAge)
+	c.keep = q.keeps() && !c.x.ambiguous() && !c.stopping() && !c.node.retiring.Load() && (c.maxAge <= 0 || c.x.o.Start.Sub(c.opened) < c.maxAge)
 	return problem
 }
 
@@ -281,7 +366,8 @@ func (c *http1Conn) linger() {
 	if !ok || c.broken || half.CloseWrite() != nil {
 		return
 	}
-	c.conn.SetReadDeadline(time.Now().Add(lingerFor))
+	c.lendBuffer()
+	c.arm(time.Now().Add(lingerFor))
 	for left := lingerBytes; left > 0; {
 		c.rd.r, c.rd.w = 0, 0
 		if err := c.rd.fill(clientBuffer); err != nil {

@@ -11,7 +11,7 @@ func (c *http1Conn) next(wait bool) ([]byte, error) {
 		return c.body.next(false)
 	}
 	c.enlarge()
-	c.conn.SetReadDeadline(time.Now().Add(c.x.idleTimeout()))
+	c.arm(time.Now().Add(c.x.idleTimeout()))
 	if c.interrupted.Load() { // looked at after the deadline is set: it cannot be missed
 		return nil, errInterrupted
 	}
@@ -24,11 +24,11 @@ func (c *http1Conn) next(wait bool) ([]byte, error) {
 
 // enlarge gives the reader a page for a body that comes in parts.
 func (c *http1Conn) enlarge() {
-	if c.large || c.rd.len() > 0 {
+	if c.rd.len() > 0 || len(c.rd.buf) >= targetBuffer {
 		return
 	}
-	page := pages.Get().(*[targetBuffer]byte)
-	c.rd.buf, c.rd.r, c.rd.w, c.large = page[:], 0, 0, true
+	c.spare = c.rd.buf
+	c.rd.buf, c.rd.r, c.rd.w = pages.Get().(*[targetBuffer]byte)[:], 0, 0
 }
 
 func (c *http1Conn) whole() bool       { return c.body.done() }
@@ -44,8 +44,9 @@ func (c *http1Conn) proceed() {
 	if !c.http11 || c.body.done() || c.rd.len() > 0 {
 		return
 	}
-	c.conn.SetWriteDeadline(time.Now().Add(c.x.idleTimeout()))
-	c.conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	before := c.written
+	c.send([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	c.written = before // not part of the response
 }
 
 func (c *http1Conn) source() (*net.TCPConn, int64) {
@@ -86,18 +87,11 @@ func (c *http1Conn) watch(leave func()) {
 	if w.running != nil || leave == nil || !c.body.done() || c.rd.len() > maxRequestHeader {
 		return
 	}
-	c.reserve()
+	c.rd.reserve()
 	w.running = make(chan struct{})
+	c.armed = time.Time{}
 	c.conn.SetReadDeadline(time.Time{})
 	go c.watchClient(w.running)
-}
-
-// reserve makes room to read into while the head of the request is still looked at.
-func (c *http1Conn) reserve() {
-	if page := c.rd.buf; c.large && c.rd.w == len(page) {
-		c.large = false // the page is left to slices of it
-	}
-	c.rd.reserve()
 }
 
 func (c *http1Conn) watching() bool { return c.watcher.running != nil }
@@ -130,6 +124,7 @@ func (c *http1Conn) unwatch() bool {
 		return false
 	}
 	w.onLeave(nil)
+	c.armed = time.Time{}
 	c.conn.SetReadDeadline(time.Unix(1, 0))
 	<-w.running
 	gone := w.gone

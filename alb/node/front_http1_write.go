@@ -2,7 +2,9 @@ package node
 
 import (
 	"net"
+	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -104,8 +106,39 @@ func (c *http1Conn) cut() {
 func (c *http1Conn) last()       { c.keep = false }
 func (c *http1Conn) sent() int64 { return c.written }
 
-// send writes to the client; one that takes nothing for the idle timeout is given up.
+// send writes to the client.
 func (c *http1Conn) send(p []byte) error {
+	if c.raw == nil {
+		return c.sendSlowly(p)
+	}
+	c.unsent, c.rawErr = p, nil
+	err := c.raw.Control(c.put)
+	if err == nil {
+		err = c.rawErr
+	}
+	rest := c.unsent
+	c.unsent = nil
+	c.written += int64(len(p) - len(rest))
+	if err != nil {
+		c.broken = true
+		return err
+	}
+	return c.sendSlowly(rest)
+}
+
+// putRaw writes what the kernel takes at once.
+func (c *http1Conn) putRaw(fd uintptr) {
+	n, e := rawWrite(fd, c.unsent)
+	switch {
+	case e == 0:
+		c.unsent = c.unsent[n:]
+	case e != syscall.EAGAIN && e != syscall.EINTR:
+		c.rawErr = os.NewSyscallError("write", e)
+	}
+}
+
+// sendSlowly waits for a client that takes its time; one that takes nothing for the idle timeout is given up.
+func (c *http1Conn) sendSlowly(p []byte) error {
 	for len(p) > 0 {
 		c.conn.SetWriteDeadline(time.Now().Add(c.x.idleTimeout()))
 		n, err := c.conn.Write(p)

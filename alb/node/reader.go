@@ -21,8 +21,11 @@ var (
 	errAgain      = errors.New("no more bytes without waiting")
 )
 
-// pages are the buffers that target connections read into while a request uses them.
-var pages = sync.Pool{New: func() any { return new([targetBuffer]byte) }}
+// Buffers that connections have only while a request uses them.
+var (
+	pages  = sync.Pool{New: func() any { return new([targetBuffer]byte) }}
+	leaves = sync.Pool{New: func() any { return new([clientBuffer]byte) }}
+)
 
 func (r *reader) bytes() []byte { return r.buf[r.r:r.w] }
 func (r *reader) len() int      { return r.w - r.r }

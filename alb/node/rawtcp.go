@@ -1,0 +1,44 @@
+package node
+
+import (
+	"net"
+	"syscall"
+	"unsafe"
+)
+
+// rawRead and rawWrite are system calls without the scheduler's leave: a socket of the
+// net package never blocks. EAGAIN and EINTR are the caller's.
+
+func rawRead(fd uintptr, p []byte) (int, syscall.Errno) {
+	n, _, e := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	return int(n), e
+}
+
+func rawWrite(fd uintptr, p []byte) (int, syscall.Errno) {
+	n, _, e := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
+	return int(n), e
+}
+
+// quiet peeks: an idle connection must have nothing to read, not even its end.
+func quiet(fd uintptr) bool {
+	var b [1]byte
+	_, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	return e == syscall.EAGAIN
+}
+
+// isTCP returns the TCP connection below, if there is nothing between.
+func isTCP(conn net.Conn) *net.TCPConn {
+	tcp, _ := conn.(*net.TCPConn)
+	return tcp
+}
+
+// rawOf returns the descriptor's door of a TCP connection, or nil.
+func rawOf(conn net.Conn) syscall.RawConn {
+	if tcp := isTCP(conn); tcp != nil {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
+}
