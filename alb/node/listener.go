@@ -47,7 +47,7 @@ func (n *Node) compileListener(version uint64, lb *LoadBalancer, l Listener, gro
 		if terms == nil {
 			return nil, err
 		}
-		r.terms, r.scheme = terms, "https"
+		r.terms = terms
 		return r, err
 	}
 	return nil, fmt.Errorf("listen for %s: the node speaks HTTP and HTTPS only", l.Protocol)

@@ -22,6 +22,7 @@ type record struct {
 	mu       sync.Mutex
 	outcomes []timeline.Outcome
 	changes  []HealthChange
+	conns    []Connection
 }
 
 func (r *record) Finished(o timeline.Outcome) {
@@ -314,5 +315,10 @@ func TestForward_AnswersAndReusesConnections(t *testing.T) {
 }
 
 func (r *record) Followed(timeline.Epilogue) {}
-func (r *record) Connected(Connection)       {}
 func (r *record) Checked(Check)              {}
+
+func (r *record) Connected(c Connection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conns = append(r.conns, c)
+}

@@ -40,6 +40,9 @@ type weighted struct {
 
 func compileRoute(version uint64, lb *LoadBalancer, l Listener, groups map[string]*group) *route {
 	r := &route{version: version, lb: lb, listener: l.ARN, scheme: "http", port: l.Port, portText: strconv.Itoa(l.Port)}
+	if l.Protocol == "HTTPS" {
+		r.scheme = "https"
+	}
 	r.schemeBytes, r.portBytes = []byte(r.scheme), []byte(r.portText)
 	for _, spec := range l.Rules {
 		r.rules = append(r.rules, compileRule(spec, groups))

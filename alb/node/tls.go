@@ -40,7 +40,7 @@ func compileTerms(lb *LoadBalancer, l Listener, known map[string]*certificate) (
 	return t, err
 }
 
-// applicationProtocols are offered by ALPN, in order of preference (ALB-107).
+// applicationProtocols are what ALPN offers, in order of preference (ALB-107).
 func applicationProtocols(noHTTP2 bool) []string {
 	if noHTTP2 || !servesHTTP2 {
 		return []string{"http/1.1"}

@@ -54,7 +54,7 @@ func (c *certificate) parse() (err error) {
 	case *rsa.PublicKey:
 		c.bits = key.N.BitLen()
 	case ed25519.PublicKey:
-		return errors.New("Ed25519 keys are not supported") // ALB-108
+		return errors.New("Ed25519 keys are not supported") // ALB-104
 	default:
 		return fmt.Errorf("keys of type %T are not supported", key)
 	}
