@@ -17,13 +17,17 @@ var shapes = map[timeline.Cause]shape{
 	timeline.MalformedRequest:       {status: 400, endedBy: "alb"},
 	timeline.HeaderTooLarge:         {status: 400, endedBy: "alb"},
 	timeline.ClientClosedBeforeBody: {status: 400, endedBy: "client"},
+	timeline.DesyncSevere:           {status: 400, endedBy: "alb"},
 	timeline.PlainHTTP:              {status: 400, endedBy: "alb"},
 	timeline.MethodTrace:            {status: 405, endedBy: "alb"},
 	timeline.ClientIdle:             {status: 408, endedBy: "alb"},
 	timeline.URITooLong:             {status: 414, endedBy: "alb"},
 	timeline.ClientGone:             {status: 460, endedBy: "client"},
 	timeline.XFFTooMany:             {status: 463, endedBy: "alb"},
+	timeline.ProtocolMismatch:       {status: 464, endedBy: "alb"},
+	timeline.TransformFailed:        {status: 500, endedBy: "alb"},
 	timeline.BadTransferEncoding:    {status: 501, endedBy: "alb"},
+	timeline.LocationTooLong:        {status: 507, endedBy: "alb"},
 
 	timeline.ConnRefused:            {status: 502, endedBy: "target"},
 	timeline.ConnRefusedDraining:    {status: 502, endedBy: "target"},
@@ -33,12 +37,14 @@ var shapes = map[timeline.Cause]shape{
 	timeline.BadResponse:            {502, true, true, false, "alb"},
 	timeline.ResponseHeaderTooLarge: {502, true, true, false, "alb"},
 	timeline.DeregDelayElapsed:      {502, true, true, false, "alb"},
+	timeline.TargetTLSError:         {status: 502, endedBy: "target"},
 
 	timeline.NoRegisteredTargets: {status: 503, endedBy: "alb"},
 	timeline.AllTargetsUnused:    {status: 503, endedBy: "alb"},
 
 	timeline.ConnectTimeout:         {status: 504, endedBy: "alb"},
 	timeline.ConnectTimeoutDraining: {status: 504, endedBy: "alb"},
+	timeline.TargetTLSTimeout:       {status: 504, endedBy: "alb"},
 	timeline.ResponseTimeout:        {504, true, false, false, "alb"},
 	timeline.ContentLengthShort:     {504, true, false, false, "alb"},
 

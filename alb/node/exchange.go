@@ -21,6 +21,7 @@ type exchange struct {
 
 	req       request
 	head      head // what the target gets
+	affinity  affinity
 	res       response
 	o         timeline.Outcome
 	headBytes int64  // of the request, as it came
@@ -57,21 +58,39 @@ func (x *exchange) begin(l *listener, r *route, f front, p *peer, now time.Time)
 		Type: p.kind, TLS: p.tls, ConnTraceID: p.traceID,
 	}
 	x.req = request{fields: x.req.fields[:0]}
+	x.affinity = affinity{}
 	x.headBytes, x.back, x.up, x.sent, x.since = 0, nil, nil, time.Time{}, time.Time{}
 	x.activity.Store(0)
 }
 
 func (x *exchange) idleTimeout() time.Duration { return x.route.lb.Attributes.IdleTimeout }
 
-// ambiguous reports whether the request is one that ends both its connections.
-func (x *exchange) ambiguous() bool {
-	return x.req.ambiguous && x.route.lb.Attributes.DesyncMitigationMode != "monitor"
-}
-
 // serve does what the listener's rules say, and reports the outcome.
 func (x *exchange) serve() {
 	x.describe()
+	x.clean()
 	x.act()
+}
+
+// clean leaves out of the request what goes neither to rules nor to targets.
+func (x *exchange) clean() {
+	q := &x.req
+	if q.invalid > 0 {
+		x.o.InvalidHeaders = q.invalid
+		if x.route.lb.Attributes.DropInvalidHeaderFields {
+			x.o.HeadersDropped = true
+			q.dropInvalid()
+		}
+	}
+	x.route.edits.clean(q)
+	if len(q.host) == 0 {
+		q.host = x.route.dnsName // only HTTP/1.0 may go without
+	}
+}
+
+// endsBoth reports whether the request is one that ends both its connections.
+func (x *exchange) endsBoth() bool {
+	return x.req.endsBoth(x.route.lb.Attributes.DesyncMitigationMode)
 }
 
 // refuse answers a request that is not accepted.
@@ -98,6 +117,7 @@ func (x *exchange) describe() {
 	s := string(b)
 	x.o.ID, x.o.TraceID, x.o.Host, x.o.URI, x.o.UserAgent = s[:id], s[id:trace], s[trace:host], s[host:uri], s[uri:]
 	x.o.Method, x.o.Proto = methodText(q.method), x.proto()
+	x.o.Classification, x.o.ClassificationReason = q.desync.class.String(), q.desync.reason
 	x.text, x.head.traceID = b, b[id:trace]
 }
 
@@ -105,6 +125,8 @@ func (x *exchange) proto() string {
 	switch {
 	case x.peer.proto != "":
 		return x.peer.proto
+	case x.req.ancient:
+		return "HTTP/0.9"
 	case x.req.minor == 0 && x.req.method != nil:
 		return "HTTP/1.0"
 	}
@@ -122,7 +144,8 @@ func methodText(b []byte) string {
 
 // act applies the first rule that matches.
 func (x *exchange) act() {
-	r := x.route.match(&x.req, x.peer.addr.Addr())
+	r, evaluated := x.route.match(&x.req, x.peer.addr.Addr())
+	x.o.RuleEvaluations = evaluated
 	if r == nil {
 		x.fail(timeline.NoRegisteredTargets, "no rule matches")
 		return
@@ -134,7 +157,7 @@ func (x *exchange) act() {
 	}
 	switch {
 	case r.redirect != nil:
-		x.say(x.route.redirect(r.redirect, &x.req))
+		x.redirect(r.redirect)
 	case r.fixed != nil:
 		x.say(fixed(r.fixed))
 	default:
@@ -162,6 +185,7 @@ func (x *exchange) fail(cause timeline.Cause, detail string) {
 // say gives an answer of the balancer's own and reports the outcome.
 func (x *exchange) say(a answer) {
 	x.o.Status = a.status
+	x.route.edits.dressAnswer(&a)
 	x.front.say(a)
 	x.finish()
 }

@@ -519,9 +519,9 @@ func TestDrain_NewRequestsGoElsewhereAndFlightFinishes(t *testing.T) {
 // Once draining has begun and nothing is in flight, no request appears on the target.
 func TestDrain_IsAtomicAgainstChoosing(t *testing.T) {
 	for range 50 {
-		g := &group{turn: new(atomic.Uint64)}
+		g := newGroup(TargetGroup{}, new(groupLife))
 		for i := range 2 {
-			g.targets = append(g.targets, newTarget("g", Target{Registration: fmt.Sprint(i), State: Healthy}))
+			g.add(newTarget("g", g.life, Target{Registration: fmt.Sprint(i), State: Healthy}))
 		}
 		leaving := g.targets[0]
 		var drained atomic.Bool

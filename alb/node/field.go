@@ -23,6 +23,8 @@ const (
 	fieldForwardedProto
 	fieldForwardedPort
 	fieldTraceID
+	fieldContentType
+	fieldCookie
 	fieldHop // Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade: not passed on
 )
 
@@ -32,9 +34,10 @@ var kindsByLength = [18][]struct {
 }{
 	2:  {{"te", fieldHop}},
 	4:  {{"host", fieldHost}},
-	6:  {{"expect", fieldExpect}},
+	6:  {{"expect", fieldExpect}, {"cookie", fieldCookie}},
 	7:  {{"upgrade", fieldHop}, {"trailer", fieldHop}},
 	10: {{"connection", fieldConnection}, {"user-agent", fieldUserAgent}, {"keep-alive", fieldHop}},
+	12: {{"content-type", fieldContentType}},
 	14: {{"content-length", fieldContentLength}},
 	15: {{"x-forwarded-for", fieldForwardedFor}, {"x-amzn-trace-id", fieldTraceID}},
 	16: {{"x-forwarded-port", fieldForwardedPort}, {"proxy-connection", fieldHop}},
@@ -188,13 +191,18 @@ func headEnd(b []byte, from int) int {
 
 // cutLine cuts the first line off b, without its ending.
 func cutLine(b []byte) (line, rest []byte) {
+	line, rest, _ = nextLine(b)
+	return line, rest
+}
+
+// nextLine is cutLine that tells whether the line ended in CR LF.
+func nextLine(b []byte) (line, rest []byte, crlf bool) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
-		return b, nil
+		return b, nil, true
 	}
-	line, rest = b[:i], b[i+1:]
-	if i > 0 && line[i-1] == '\r' {
-		line = line[:i-1]
+	if i > 0 && b[i-1] == '\r' {
+		return b[:i-1], b[i+1:], true
 	}
-	return line, rest
+	return b[:i], b[i+1:], false
 }

@@ -16,17 +16,31 @@ var (
 
 // forward sends the request to one target of one target group, once (ALB-001).
 func (x *exchange) forward(r *rule) {
-	w := r.pick()
+	w, invalid := r.chooseGroup(&x.req, x.route.sealer, x.o.Start)
 	if w == nil {
 		x.fail(timeline.NoRegisteredTargets, "all target groups have weight 0")
 		return
 	}
 	x.o.TargetGroup = w.arn
+	if invalid {
+		x.o.ErrorReason = "AWSALBTGCookieInvalid"
+	}
 	if w.group == nil || len(w.group.targets) == 0 {
 		x.fail(timeline.NoRegisteredTargets, "the target group is empty")
 		return
 	}
-	chosen := w.group.choose(x.o.Start)
+	if !w.group.accepts(&x.req) {
+		x.fail(timeline.ProtocolMismatch, "targets of the group speak "+w.group.version)
+		return
+	}
+	if !x.transform(r) {
+		return
+	}
+	x.affinity = affinity{group: w.group}
+	if r.stickiness > 0 {
+		x.affinity.rule = r
+	}
+	chosen := w.group.chooseFor(&x.req, x.route.sealer, &x.affinity, x.o.Start)
 	if chosen.target == nil && x.reroute() {
 		return
 	}
@@ -38,7 +52,22 @@ func (x *exchange) forward(r *rule) {
 	defer t.release()
 	x.o.Target = timeline.Target{Registration: t.registration, Address: t.address, Task: t.task,
 		State: string(chosen.state), FailOpen: chosen.failOpen}
+	x.affinity.addr = t.addr
+	x.o.NotSticky = chosen.notSticky
 	x.ask(t)
+}
+
+// transform applies the rule's transforms, or answers 500 if one fails.
+func (x *exchange) transform(r *rule) bool {
+	if len(r.transforms) == 0 {
+		return true
+	}
+	made, ok := r.transform(&x.req)
+	x.o.Transformed = made
+	if !ok {
+		x.fail(timeline.TransformFailed, made.Status)
+	}
+	return ok
 }
 
 // reroute routes the request anew if the snapshot it began with is out of date: the targets
@@ -72,7 +101,7 @@ func (x *exchange) ask(t *target) {
 	well := x.answer()
 	uploaded := x.up.stop(x)
 	x.front.unwatch()
-	x.back.release(well && uploaded && !x.ambiguous())
+	x.back.release(well && uploaded && !x.endsBoth())
 	x.finish()
 }
 

@@ -35,8 +35,10 @@ type http1Conn struct {
 	raw    syscall.RawConn // TCP only
 	take   func(fd uintptr) bool
 	put    func(fd uintptr)
-	rawErr error  // result of take or put
-	unsent []byte // given to put, and what it could not write
+	rawErr error            // result of take or put
+	vecs   [3]syscall.Iovec // given to put
+	parts  int              // of vecs
+	wrote  int              // result of put
 
 	// Of the request at hand.
 	x           *exchange // nil while idle
@@ -325,14 +327,14 @@ func (c *http1Conn) parse(text []byte) *refusal {
 		problem = plainHTTP
 	}
 	c.http11, c.headOnly = q.minor > 0, q.head
+	if problem == nil {
+		problem = q.judge(c.x.route.lb.Attributes.DesyncMitigationMode)
+	}
 	if problem != nil && problem != traceMethod && problem != manyForwarded {
 		return problem
 	}
-	if problem == nil && c.x.route.lb.Attributes.DesyncMitigationMode == "strictest" && (q.ambiguous || q.noncompliant) {
-		return strictest
-	}
 	c.body.start(&c.rd, q.framing, q.length)
-	c.keep = q.keeps() && !c.x.ambiguous() && !c.stopping() && !c.node.retiring.Load() && (c.maxAge <= 0 || c.x.o.Start.Sub(c.opened) < c.maxAge)
+	c.keep = q.keeps() && !c.x.endsBoth() && !c.stopping() && !c.node.retiring.Load() && (c.maxAge <= 0 || c.x.o.Start.Sub(c.opened) < c.maxAge)
 	return problem
 }
 

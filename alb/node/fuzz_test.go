@@ -17,7 +17,7 @@ import (
 func testConn(port int) *exchange {
 	s := testSnapshot()
 	s.LoadBalancers[0].Listeners[0].Port = port
-	r := compileRoute(1, &s.LoadBalancers[0], s.LoadBalancers[0].Listeners[0], nil)
+	r := compileRoute(1, &s.LoadBalancers[0], s.LoadBalancers[0].Listeners[0], nil, randomSealer())
 	return &exchange{node: &Node{}, route: r, peer: &peer{addr: netip.MustParseAddrPort("10.1.2.3:4567"), text: "10.1.2.3:4567"}}
 }
 

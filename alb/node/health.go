@@ -173,8 +173,9 @@ func (n *Node) turn(t *target, to State, reason, description, detail string) {
 	if from != to {
 		h.successes, h.failures = 0, 0
 	}
-	t.state.Store(stateIndex(to))
-	change := HealthChange{Time: time.Now(), TargetGroup: t.group, Registration: t.registration,
+	now := time.Now()
+	t.setState(stateIndex(to), now)
+	change := HealthChange{Time: now, TargetGroup: t.group, Registration: t.registration,
 		From: from, To: to, Reason: reason, Description: description, Detail: detail}
 	h.last.Store(&change)
 	n.sink.HealthChanged(change)

@@ -35,7 +35,7 @@ func newListener(n *Node, arn string, addresses []netip.AddrPort) *listener {
 
 // compileListener returns the route of a listener, nil if it cannot be served at all.
 func (n *Node) compileListener(version uint64, lb *LoadBalancer, l Listener, groups map[string]*group) (*route, error) {
-	r := compileRoute(version, lb, l, groups)
+	r := compileRoute(version, lb, l, groups, n.sealer)
 	switch l.Protocol {
 	case "", "HTTP":
 		return r, nil

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"net/netip"
+	"regexp"
 	"strings"
 )
 
@@ -13,10 +14,19 @@ type condition struct {
 	patterns []string // lower case if the field is case-insensitive
 	pairs    []Pair   // lower case
 	prefixes []netip.Prefix
+	regexes  []*regexp.Regexp
 }
 
 func compileCondition(c Condition) condition {
 	m := condition{field: c.Field, name: strings.ToLower(c.Name)}
+	for _, v := range c.Regex {
+		if c.Field != "path-pattern" {
+			v = "(?i:" + v + ")" // hosts and header values are compared without case (ALB-080)
+		}
+		if re, err := regexp.Compile(v); err == nil {
+			m.regexes = append(m.regexes, re)
+		}
+	}
 	for _, v := range c.Values {
 		switch c.Field {
 		case "source-ip":
@@ -40,9 +50,9 @@ func compileCondition(c Condition) condition {
 func (m *condition) matches(q *request, client netip.Addr) bool {
 	switch m.field {
 	case "path-pattern":
-		return anyGlob(m.patterns, q.path, false)
+		return m.matchesText(q.path, false)
 	case "host-header":
-		return anyGlob(m.patterns, withoutPort(q.host), true)
+		return m.matchesText(withoutPort(q.host), true)
 	case "http-request-method":
 		return m.matchesMethod(q.method)
 	case "http-header":
@@ -66,7 +76,7 @@ func (m *condition) matchesMethod(method []byte) bool {
 
 func (m *condition) matchesHeader(fields []field) bool {
 	for i := range fields {
-		if equalFold(fields[i].name, m.name) && anyGlob(m.patterns, fields[i].value, true) {
+		if equalFold(fields[i].name, m.name) && m.matchesText(fields[i].value, true) {
 			return true
 		}
 	}
@@ -107,9 +117,16 @@ func (m *condition) matchesPair(part []byte) bool {
 	return false
 }
 
-func anyGlob(patterns []string, b []byte, fold bool) bool {
-	for _, p := range patterns {
+// matchesText compares with values, which match all of b, and with regular expressions,
+// which match any part of it (ALB-080).
+func (m *condition) matchesText(b []byte, fold bool) bool {
+	for _, p := range m.patterns {
 		if glob(p, b, fold, false) {
+			return true
+		}
+	}
+	for _, re := range m.regexes {
+		if re.Match(b) {
 			return true
 		}
 	}

@@ -54,8 +54,10 @@ type Node struct {
 
 	mu        sync.Mutex
 	listeners map[string]*listener
-	targets   map[string]*target        // by registration
-	turns     map[string]*atomic.Uint64 // round robin, by target group
+	targets   map[string]*target    // by registration
+	lives     map[string]*groupLife // by target group
+	ownSealer *sealer               // for snapshots without a key
+	sealer    *sealer
 	running   bool
 	over      bool
 	idle      time.Duration           // the shortest idle timeout
@@ -92,7 +94,7 @@ func New(config Config) *Node {
 		timing:    timing{connectTimeout, knockAgain, watchAfter, raceWithin, listenRetry, handshakeTimeout},
 		prefix:    fmt.Sprintf("%08x-", rand.Uint32()),
 		base:      context.Background(),
-		listeners: map[string]*listener{}, targets: map[string]*target{}, turns: map[string]*atomic.Uint64{},
+		listeners: map[string]*listener{}, targets: map[string]*target{}, lives: map[string]*groupLife{}, ownSealer: randomSealer(),
 		poke: make(chan struct{}, 1),
 	}
 }
@@ -107,6 +109,7 @@ func (n *Node) Apply(s Snapshot) map[string]error {
 		return nil
 	}
 	groups := n.applyTargets(s)
+	n.sealer = n.ownSealer.or(n.sealer, s.CookieKey)
 	failed := n.applyListeners(s, groups)
 	n.applyDraining(s) // after the routes know what replaces the draining targets
 	n.wake()
@@ -125,24 +128,26 @@ func (n *Node) applyTargets(s Snapshot) map[string]*group {
 	for _, t := range n.targets {
 		t.listed = false
 	}
-	groups, turns := map[string]*group{}, map[string]*atomic.Uint64{}
+	groups, lives := map[string]*group{}, map[string]*groupLife{}
 	for _, g := range s.TargetGroups {
-		if turns[g.ARN] = n.turns[g.ARN]; turns[g.ARN] == nil {
-			turns[g.ARN] = new(atomic.Uint64)
+		if lives[g.ARN] = n.lives[g.ARN]; lives[g.ARN] == nil {
+			lives[g.ARN] = new(groupLife)
 		}
-		groups[g.ARN] = n.applyGroup(g, turns[g.ARN])
+		groups[g.ARN] = n.applyGroup(g, lives[g.ARN])
 	}
-	n.turns = turns
+	n.lives = lives
 	return groups
 }
 
-func (n *Node) applyGroup(g TargetGroup, turn *atomic.Uint64) *group {
-	view := &group{arn: g.ARN, turn: turn}
+func (n *Node) applyGroup(g TargetGroup, life *groupLife) *group {
+	compiled := newGroup(g, life)
+	before := life.current.Load()
 	for _, spec := range g.Targets {
 		t := n.targets[spec.Registration]
 		if t == nil {
-			t = newTarget(g.ARN, spec)
+			t = newTarget(g.ARN, life, spec)
 			t.protocol, t.version = g.Protocol, g.ProtocolVersion // a group never changes them
+			t.firstBatch.Store(before == nil || len(before.targets) == 0)
 			n.targets[spec.Registration] = t
 			if spec.Draining {
 				t.drain(spec.DrainFrom, spec.DrainUntil) // no route knows it yet
@@ -150,9 +155,10 @@ func (n *Node) applyGroup(g TargetGroup, turn *atomic.Uint64) *group {
 		}
 		t.listed = true
 		t.health.settings.Store(checkFor(g, spec))
-		view.targets = append(view.targets, t)
+		compiled.add(t)
 	}
-	return view
+	life.current.Store(compiled)
+	return compiled
 }
 
 // checkFor returns the health check settings of a target, nil if it is not checked.
@@ -370,7 +376,7 @@ func ended(done chan struct{}) bool {
 
 // forget returns a target to initial, when its target group comes into use again.
 func (h *health) forget(t *target) {
-	t.state.Store(isInitial)
+	t.setState(isInitial, time.Now())
 	h.reason, h.description, h.successes, h.failures = "", "", 0, 0
 	h.answered, h.counted = false, time.Time{}
 }

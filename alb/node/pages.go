@@ -41,6 +41,8 @@ type answer struct {
 	contentType string
 	body        string
 	location    string
+	noServer    bool
+	fields      []field // set by the listener's attributes
 }
 
 // errorPage is the answer for a status. Statuses without a page have no body (ALB-042).
@@ -67,7 +69,11 @@ func statusLine(status int) string {
 
 // appendAnswer writes an answer in the order that ALB uses.
 func appendAnswer(b []byte, a answer, now time.Time, keep, head bool) []byte {
-	b = append(append(append(b, "HTTP/1.1 "...), statusLine(a.status)...), "\r\nServer: awselb/2.0\r\nDate: "...)
+	b = append(append(append(b, "HTTP/1.1 "...), statusLine(a.status)...), "\r\n"...)
+	if !a.noServer {
+		b = append(b, "Server: awselb/2.0\r\n"...)
+	}
+	b = append(b, "Date: "...)
 	b = append(append(b, dateText(now)...), "\r\n"...)
 	if a.contentType != "" {
 		b = append(append(append(b, "Content-Type: "...), a.contentType...), "\r\n"...)
@@ -77,6 +83,9 @@ func appendAnswer(b []byte, a answer, now time.Time, keep, head bool) []byte {
 	b = append(b, connectionLine(keep)...)
 	if a.location != "" {
 		b = append(append(append(b, "Location: "...), a.location...), "\r\n"...)
+	}
+	for i := range a.fields {
+		b = appendField(b, &a.fields[i])
 	}
 	b = append(b, "\r\n"...)
 	if !head {

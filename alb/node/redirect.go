@@ -1,6 +1,11 @@
 package node
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+
+	"drydock/timeline"
+)
 
 // location is the Location of a redirect. It always carries a port, and no ? without a query (ALB-043).
 func (r *route) location(to *Redirect, q *request) string {
@@ -33,14 +38,16 @@ func or(s, otherwise string) string {
 }
 
 // redirect answers with a redirect, or 507 if its Location is too long.
-func (r *route) redirect(to *Redirect, q *request) answer {
-	where := r.location(to, q)
+func (x *exchange) redirect(to *Redirect) {
+	where := x.route.location(to, &x.req)
 	if len(where) > maxLocation {
-		return errorPage(507, q.chrome)
+		x.fail(timeline.LocationTooLong, "Location of "+strconv.Itoa(len(where))+" bytes")
+		return
 	}
 	a := errorPage(to.StatusCode, false)
 	a.location = where
-	return a
+	x.o.RedirectURL = where
+	x.say(a)
 }
 
 func fixed(f *FixedResponse) answer {

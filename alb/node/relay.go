@@ -22,6 +22,7 @@ func (x *exchange) relay() bool {
 		x.o.Cause = timeline.TargetMade
 	}
 	x.o.ResponseTime = max(0, time.Since(x.back.first()))
+	x.dress()
 	err := fromClient(x.front.respond(&x.res))
 	if err == nil {
 		err = x.relayBody()
@@ -30,6 +31,14 @@ func (x *exchange) relay() bool {
 		x.truncate(err)
 	}
 	return err == nil
+}
+
+// dress makes the response the balancer's: what its attributes set, and stickiness cookies.
+func (x *exchange) dress() {
+	x.route.edits.dress(&x.res)
+	if s := &x.affinity; s.rule != nil || s.group.stickiness != nil {
+		s.stick(&x.res, x.route.sealer, x.o.UserAgent, time.Now())
+	}
 }
 
 // holdHead keeps the head of a response of known length until its first body byte is here:

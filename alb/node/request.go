@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"strings"
 
 	"drydock/timeline"
 )
@@ -10,7 +11,7 @@ import (
 // used only until the head for the target has been written down.
 type request struct {
 	method    []byte
-	uri       []byte // as sent by the client
+	uri       []byte // as the client sent it; once it is understood, the same as target
 	target    []byte // origin form: path and query, the bytes that go to the target
 	path      []byte // of target, as rules see it
 	query     []byte // of target, as rules see it
@@ -18,22 +19,30 @@ type request struct {
 	host      []byte // the first Host field, or authority
 	hosts     int
 	userAgent []byte
-	minor     int // HTTP/1.minor
+	minor     int  // HTTP/1.minor
+	ancient   bool // HTTP/0.9
+	h2        bool // over HTTP/2
+	grpc      bool // Content-Type application/grpc
 	fields    []field
+	invalid   int // fields whose name is outside of [-A-Za-z0-9]
 
-	framing      framing
-	length       int64
-	chunked      int // Transfer-Encoding: chunked fields
-	identity     bool
-	hasLength    bool
-	close        bool
-	keepAlive    bool
-	expect       bool
-	ambiguous    bool // desync class Ambiguous: both connections are closed after the response
-	noncompliant bool // desync class Acceptable but not compliant
-	forwarded    int  // addresses in X-Forwarded-For
-	head         bool // method HEAD
-	chrome       bool // the User-Agent gets a padded error page
+	newTarget []byte // what a rule's transform made of target, nil: nothing
+	newHost   []byte // what a rule's transform made of host, nil: nothing
+
+	framing   framing
+	length    int64
+	chunked   int  // times that Transfer-Encoding says chunked
+	encoded   bool // there is a Transfer-Encoding
+	identity  bool
+	hasLength bool
+	close     bool
+	keepAlive bool
+	expect    bool
+	desync    verdict
+	doubtful  bool // both connections end after the response, in every mode
+	forwarded int  // addresses in X-Forwarded-For
+	head      bool // method HEAD
+	chrome    bool // the User-Agent gets a padded error page
 }
 
 // refusal says why a request is not accepted.
@@ -45,78 +54,105 @@ type refusal struct {
 func malformed(detail string) *refusal { return &refusal{timeline.MalformedRequest, detail} }
 
 var (
-	badRequestLine   = malformed("request line")
-	badMethod        = malformed("method")
-	badURI           = malformed("request target")
-	badVersion       = malformed("HTTP version")
-	badField         = malformed("header field")
-	badLength        = malformed("Content-Length")
-	differentLengths = malformed("Content-Length given twice with different values")
-	badChunked       = malformed("Transfer-Encoding: chunked given twice")
-	chunkedHTTP10    = malformed("Transfer-Encoding in an HTTP/1.0 request")
-	noHost           = malformed("no Host header")
-	badHost          = malformed("Host header")
-	strictest        = malformed("desync mitigation mode is strictest")
-	longURI          = &refusal{timeline.URITooLong, "request line above 16K"}
-	longField        = &refusal{timeline.HeaderTooLarge, "header line above 16K"}
-	longHead         = &refusal{timeline.HeaderTooLarge, "request header above 64K"}
-	unknownEncoding  = &refusal{timeline.BadTransferEncoding, "Transfer-Encoding other than chunked or identity"}
-	traceMethod      = &refusal{timeline.MethodTrace, "method not allowed"}
-	manyForwarded    = &refusal{timeline.XFFTooMany, "more than 30 addresses in X-Forwarded-For"}
+	badRequestLine  = malformed("request line")
+	badForm         = malformed("request target")
+	noHost          = malformed("no Host header")
+	badHost         = malformed("Host header")
+	longURI         = &refusal{timeline.URITooLong, "request line above 16K"}
+	longField       = &refusal{timeline.HeaderTooLarge, "header line above 16K"}
+	longHead        = &refusal{timeline.HeaderTooLarge, "request header above 64K"}
+	unknownEncoding = &refusal{timeline.BadTransferEncoding, "Transfer-Encoding other than chunked or identity"}
+	traceMethod     = &refusal{timeline.MethodTrace, "method not allowed"}
+	manyForwarded   = &refusal{timeline.XFFTooMany, "more than 30 addresses in X-Forwarded-For"}
 )
 
-// parse reads a whole head (ALB-020: what is Severe is refused, what is Ambiguous is
-// marked; what is unclear is refused). After a refusal the members known so far are set.
+// parse reads a whole head and classifies it (ALB-076). What it leaves in q is the one clear
+// form that goes to the target, that rules see and that is logged (ALB-020). After a refusal
+// the members known so far are set.
 func (q *request) parse(b []byte) *refusal {
 	*q = request{fields: q.fields[:0]}
-	line, rest := cutLine(b)
+	line, rest, crlf := nextLine(b)
 	if len(line) > maxRequestLine {
 		return longURI
 	}
-	problem := q.parseLine(line)
-	if problem != nil {
+	bare := !crlf
+	if problem := q.parseLine(line); problem != nil {
 		return problem
 	}
 	for {
-		line, rest = cutLine(rest)
+		line, rest, crlf = nextLine(rest)
+		bare = bare || !crlf
 		if len(line) == 0 {
 			break
 		}
-		if problem := q.addField(line); problem != nil {
+		if problem := q.addLine(line); problem != nil {
 			return problem
 		}
+	}
+	if bare {
+		q.desync.raise(acceptable, nonCRLFLineTermination)
 	}
 	return q.settle()
 }
 
 func (q *request) parseLine(line []byte) *refusal {
 	i := bytes.IndexByte(line, ' ')
-	j := bytes.LastIndexByte(line, ' ')
-	if i < 0 || i == j {
+	if i < 0 {
+		q.desync.raise(ambiguous, missingURI)
 		return badRequestLine
 	}
-	method, uri, version := line[:i], line[i+1:j], line[j+1:]
-	if len(version) != 8 || string(version[:7]) != "HTTP/1." || version[7] < '0' || version[7] > '9' {
-		return badVersion
+	q.method = line[:i]
+	if !isToken(q.method) {
+		return q.condemn(badMethod)
 	}
-	if !isToken(method) {
-		return badMethod
+	q.head = string(q.method) == "HEAD"
+	rest := trimSpace(line[i+1:])
+	uri, version := rest, []byte(nil)
+	if j := bytes.LastIndexByte(rest, ' '); j >= 0 {
+		uri, version = rest[:j], rest[j+1:]
+	} else if bytes.HasPrefix(rest, []byte("HTTP/")) {
+		uri, version = nil, rest
 	}
-	q.method, q.uri = method, uri
-	q.head = string(method) == "HEAD"
-	q.minor = min(int(version[7]-'0'), 1)
-	q.noncompliant = version[7] > '1'
-	if problem := q.parseURI(uri); problem != nil {
+	q.uri = uri
+	if len(uri) == 0 {
+		q.desync.raise(ambiguous, missingURI)
+		return badRequestLine
+	}
+	if problem := q.parseVersion(version); problem != nil {
 		return problem
+	}
+	switch before, after := line[i+1:], line; {
+	case before[0] <= ' ':
+		q.desync.raise(acceptable, spaceInURI)
+	case after[len(after)-1] <= ' ':
+		q.desync.raise(acceptable, nonCompliantVersion)
+	}
+	return q.parseURI(trimSpace(uri))
+}
+
+// parseVersion takes any HTTP/1 above 1.1 for 1.1, and no version for HTTP/0.9 (ALB-077).
+func (q *request) parseVersion(version []byte) *refusal {
+	switch {
+	case len(version) == 0 || string(version) == "HTTP/0.9":
+		q.ancient = true
+		q.desync.raise(acceptable, nonCompliantVersion)
+	case len(version) != 8 || string(version[:7]) != "HTTP/1." || version[7] < '0' || version[7] > '9':
+		return q.condemn(badVersion)
+	default:
+		q.minor = min(int(version[7]-'0'), 1)
+		if version[7] > '1' {
+			q.desync.raise(acceptable, nonCompliantVersion)
+		}
 	}
 	return nil
 }
 
-// parseURI accepts the origin and the absolute form. Control characters and spaces in it are refused.
+// parseURI accepts the origin and the absolute form. Spaces and control characters in it are
+// percent-encoded (ALB-077).
 func (q *request) parseURI(uri []byte) *refusal {
 	for _, c := range uri {
 		if c <= ' ' || c == 0x7f {
-			return badURI
+			return q.escapeURI(uri)
 		}
 	}
 	q.target = uri
@@ -129,10 +165,30 @@ func (q *request) parseURI(uri []byte) *refusal {
 		if string(q.method) == "CONNECT" {
 			return nil // refused later, with its own status
 		}
-		return badURI
+		return badForm
 	}
+	q.uri = q.target
 	q.splitTarget()
 	return nil
+}
+
+func (q *request) escapeURI(uri []byte) *refusal {
+	clear := make([]byte, 0, len(uri)+32)
+	for _, c := range uri {
+		switch {
+		case c == 0 || c == '\r':
+			return q.condemn(badURI)
+		case c == ' ':
+			q.desync.raise(acceptable, spaceInURI)
+		case c < ' ' || c == 0x7f:
+			q.desync.raise(ambiguous, ambiguousURI)
+		default:
+			clear = append(clear, c)
+			continue
+		}
+		clear = append(clear, '%', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
+	}
+	return q.parseURI(clear)
 }
 
 func (q *request) cutAuthority(uri []byte) *refusal {
@@ -145,11 +201,17 @@ func (q *request) cutAuthority(uri []byte) *refusal {
 	default:
 		return nil
 	}
-	i := bytes.IndexByte(rest, '/')
-	if i <= 0 || !isHost(rest[:i]) {
-		return badURI
+	i := bytes.IndexAny(rest, "/?#")
+	if i < 0 {
+		i = len(rest)
+	}
+	if !isHost(rest[:i]) {
+		return badForm
 	}
 	q.authority, q.target = rest[:i], rest[i:]
+	if i == len(rest) || rest[i] != '/' {
+		q.target = append([]byte{'/'}, rest[i:]...) // an empty path is /
+	}
 	return nil
 }
 
@@ -163,14 +225,80 @@ func (q *request) splitTarget() {
 	}
 }
 
-func (q *request) addField(line []byte) *refusal {
+// addLine takes a header line. Fields that have no clear form are left out: neither rules
+// nor the target see them (ALB-078).
+func (q *request) addLine(line []byte) *refusal {
 	if len(line) > maxHeaderLine {
 		return longField
 	}
-	f, ok := splitField(line)
-	if !ok {
-		return badField
+	plain := isPlain(line)
+	if !plain && (bytes.IndexByte(line, 0) >= 0 || bytes.IndexByte(line, '\r') >= 0) {
+		return q.condemn(badHeader)
 	}
+	i := bytes.IndexByte(line, ':')
+	if i < 0 || !isToken(line[:i]) {
+		q.addOdd(line, i)
+		return nil
+	}
+	f := field{name: line[:i], value: trimSpace(line[i+1:]), kind: kindOf(line[:i])}
+	if !plain && hasControl(f.value) {
+		q.desync.raise(acceptable, nonCompliantHeader)
+	}
+	if f.kind == fieldOther {
+		if !isCompliantName(f.name) {
+			q.invalid++
+		}
+		if imitates(f.name) {
+			q.desync.raise(ambiguous, suspiciousHeader)
+		}
+	}
+	return q.addField(f)
+}
+
+// addOdd takes a header line without a name before a colon: a folded line, one without a
+// colon, or a name that is no token.
+func (q *request) addOdd(line []byte, colon int) {
+	folded := line[0] == ' ' || line[0] == '\t'
+	bare := trimSpace(line)
+	if folded && len(bare) > 0 && q.unfold(bare) {
+		return
+	}
+	name := bare
+	if colon >= 0 {
+		name = trimSpace(line[:colon])
+	}
+	switch {
+	case len(name) == 0:
+		q.desync.raise(ambiguous, emptyHeader)
+	case resembles(name):
+		q.desync.raise(ambiguous, suspiciousHeader)
+		q.doubtful = true // left out, but another server may have framed by it
+	case folded:
+		q.desync.raise(ambiguous, multilineHeader)
+	case colon < 0:
+		q.desync.raise(ambiguous, missingHeaderColon)
+	default:
+		q.desync.raise(acceptable, nonCompliantHeader)
+	}
+	if colon < 0 && !q.doubtful && isToken(name) && kindOf(name) == fieldOther {
+		q.fields = append(q.fields, field{name: name}) // a field of its own: ALB appends the colon
+		return
+	}
+	q.invalid++
+}
+
+// unfold appends a folded line to a Content-Type, the one field that may be folded.
+func (q *request) unfold(line []byte) bool {
+	if len(q.fields) == 0 || q.fields[len(q.fields)-1].kind != fieldContentType {
+		return false
+	}
+	last := &q.fields[len(q.fields)-1]
+	last.value = bytes.Join([][]byte{last.value, line}, []byte{' '})
+	return true
+}
+
+// addField takes a field whose name is a token, in its place among the others.
+func (q *request) addField(f field) *refusal {
 	q.fields = append(q.fields, f)
 	switch f.kind {
 	case fieldHost:
@@ -189,15 +317,15 @@ func (q *request) addField(line []byte) *refusal {
 		q.chrome = bytes.Contains(f.value, []byte("Chrome/")) || bytes.Contains(f.value, []byte("MSIE "))
 	case fieldForwardedFor:
 		q.forwarded += bytes.Count(f.value, []byte(",")) + 1
-	case fieldOther:
-		q.suspect(f.name)
+	case fieldContentType:
+		q.grpc = len(f.value) >= 16 && equalFold(f.value[:16], "application/grpc")
 	}
 	return nil
 }
 
 func (q *request) addHost(value []byte) *refusal {
 	if q.hosts++; q.hosts > 1 {
-		q.ambiguous = true
+		q.doubtful = true
 		return nil
 	}
 	if !isHost(value) {
@@ -209,7 +337,7 @@ func (q *request) addHost(value []byte) *refusal {
 
 func isHost(b []byte) bool {
 	for _, c := range b {
-		if c <= ' ' || c >= 0x7f || bytes.IndexByte([]byte(`/\@?#,"<>^{|}`), c) >= 0 {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`/\@?#,"<>^{|}`, c) >= 0 {
 			return false
 		}
 	}
@@ -218,49 +346,50 @@ func isHost(b []byte) bool {
 
 func (q *request) addLength(value []byte) *refusal {
 	n, ok := parseLength(value)
-	if !ok {
-		return badLength
+	switch {
+	case !ok:
+		return q.condemn(badLength)
+	case q.hasLength && n != q.length:
+		return q.condemn(differentLengths)
+	case q.hasLength:
+		q.desync.raise(ambiguous, duplicateContentLength)
 	}
-	if q.hasLength && n != q.length {
-		return differentLengths
-	}
-	q.ambiguous = q.ambiguous || q.hasLength
 	q.hasLength, q.length = true, n
 	return nil
 }
 
+// addEncoding takes a Transfer-Encoding: chunked or identity, anything else is 501 (ALB-076).
 func (q *request) addEncoding(value []byte) *refusal {
-	switch {
-	case equalFold(value, "chunked"):
-		if q.chunked++; q.chunked > 1 {
-			return badChunked
+	q.encoded = true
+	supported := true
+	for more := true; more; {
+		var coding []byte
+		coding, value, more = bytes.Cut(value, []byte(","))
+		switch coding = trimSpace(coding); {
+		case equalFold(coding, "chunked"):
+			q.chunked++
+		case equalFold(coding, "identity"):
+			q.identity = true
+		case equalFold(coding, "gzip"), equalFold(coding, "deflate"), equalFold(coding, "compress"):
+			supported = false
+		default:
+			q.desync.raise(severe, badTransferEncoding)
+			return unknownEncoding
 		}
-	case equalFold(value, "identity"):
-		q.identity = true
-	default:
+	}
+	if !supported {
 		return unknownEncoding
+	}
+	if q.chunked > 1 {
+		q.desync.raise(severe, multipleTransferEncodingChunked)
 	}
 	return nil
 }
 
-// suspect marks names that some servers read as framing fields.
-func (q *request) suspect(name []byte) {
-	if len(name) != 14 && len(name) != 17 || bytes.IndexByte(name, '_') < 0 {
-		return
-	}
-	plain := string(bytes.ReplaceAll(bytes.ToLower(name), []byte("_"), []byte("-")))
-	if plain == "content-length" || plain == "transfer-encoding" {
-		q.ambiguous = true
-	}
-}
-
 // settle checks what can only be known at the end of the head.
 func (q *request) settle() *refusal {
-	if q.chunked > 0 && q.minor == 0 {
-		return chunkedHTTP10
-	}
 	q.setFraming()
-	if bytes.Equal(q.method, []byte("TRACE")) || bytes.Equal(q.method, []byte("CONNECT")) {
+	if method := string(q.method); method == "TRACE" || method == "CONNECT" {
 		return traceMethod
 	}
 	if q.authority != nil {
@@ -275,16 +404,41 @@ func (q *request) settle() *refusal {
 	return nil
 }
 
+// setFraming decides how the body ends: chunked overrides a length.
 func (q *request) setFraming() {
+	if q.chunked > 0 {
+		q.framing = byChunks
+	} else if q.hasLength && q.length > 0 {
+		q.framing = byLength
+	}
+	if !q.encoded && !q.hasLength {
+		return
+	}
 	bodiless := q.head || string(q.method) == "GET"
 	switch {
-	case q.chunked > 0:
-		q.framing = byChunks
-		q.ambiguous = q.ambiguous || q.hasLength || q.identity || bodiless
-	case q.hasLength && q.length > 0:
-		q.framing = byLength
-		q.ambiguous = q.ambiguous || q.identity || bodiless
+	case q.encoded && q.hasLength:
+		q.desync.raise(ambiguous, bothTeClPresent)
+	case q.encoded && (bodiless || q.minor == 0 || q.chunked > 0 && q.identity):
+		q.desync.raise(ambiguous, undefinedTransferEncodingSemantics)
+	case q.hasLength && (q.ancient || bodiless && q.length > 0):
+		q.desync.raise(ambiguous, undefinedContentLengthSemantics)
+	case q.hasLength && bodiless:
+		q.desync.raise(acceptable, getHeadZeroContentLength)
 	}
+}
+
+// dropInvalid leaves out the fields whose names ALB calls invalid (ALB-028). Rules do not see them.
+func (q *request) dropInvalid() {
+	if q.invalid == 0 {
+		return
+	}
+	kept := q.fields[:0]
+	for _, f := range q.fields {
+		if f.kind != fieldOther || isCompliantName(f.name) {
+			kept = append(kept, f)
+		}
+	}
+	q.fields = kept
 }
 
 // size is the number of bytes in the body, negative if it is not known.
@@ -301,7 +455,7 @@ func (q *request) size() int64 {
 // keeps reports whether the client wants its connection kept.
 func (q *request) keeps() bool {
 	if q.minor == 0 {
-		return q.keepAlive && !q.close
+		return q.keepAlive && !q.close && !q.ancient
 	}
 	return !q.close
 }

@@ -34,6 +34,9 @@ var (
 func (x *exchange) targetHead() {
 	h, q, lb := &x.head, &x.req, x.route.lb
 	h.method, h.target, h.fields = q.method, q.target, h.fields[:0]
+	if q.newTarget != nil {
+		h.target = q.newTarget
+	}
 	if mode := lb.Attributes.XFFHeaderProcessing; mode != "preserve" && mode != "remove" {
 		from := len(x.text)
 		x.text = x.appendForwardedFor(x.text, q)
@@ -41,12 +44,13 @@ func (x *exchange) targetHead() {
 	}
 	h.add(nameForwardedProto, x.route.schemeBytes, fieldForwardedProto)
 	h.add(nameForwardedPort, x.route.portBytes, fieldForwardedPort)
+	x.addTLS(h)
 	x.addHost(h, q)
 	h.add(nameTraceID, h.traceID, fieldTraceID)
-	lengthDone := false
+	lengthDone, encodingDone := false, false
 	for i := range q.fields {
 		f := &q.fields[i]
-		if !forwards(f.kind, &lb.Attributes) || lb.Attributes.DropInvalidHeaderFields && !isCompliantName(f.name) {
+		if !forwards(f.kind, &lb.Attributes) {
 			continue
 		}
 		switch f.kind {
@@ -56,9 +60,10 @@ func (x *exchange) targetHead() {
 			}
 			lengthDone = true
 		case fieldTransferEncoding:
-			if q.framing != byChunks || !equalFold(f.value, "chunked") {
+			if encodingDone || q.framing != byChunks {
 				continue
 			}
+			encodingDone = true
 		}
 		h.fields = append(h.fields, *f)
 	}
@@ -114,9 +119,23 @@ func (x *exchange) appendForwardedFor(b []byte, q *request) []byte {
 	return x.peer.addr.Addr().AppendTo(b)
 }
 
+// addTLS tells the target of the client's TLS, if it is to be told (ALB-087).
+func (x *exchange) addTLS(h *head) {
+	e, tls := &x.route.edits, &x.o.TLS
+	if e.tlsVersion == nil || tls.Protocol == "" {
+		return
+	}
+	from := len(x.text)
+	x.text = append(x.text, tls.Protocol...)
+	h.add(e.tlsVersion, x.text[from:], fieldOther)
+	from = len(x.text)
+	x.text = append(x.text, tls.Cipher...)
+	h.add(e.tlsCipher, x.text[from:], fieldOther)
+}
+
 // addHost adds the Host that the target sees (ALB-022).
 func (x *exchange) addHost(h *head, q *request) {
-	if x.route.lb.Attributes.PreserveHostHeader && q.hosts > 0 {
+	if x.route.lb.Attributes.PreserveHostHeader && q.hosts > 0 && q.newHost == nil {
 		for i := range q.fields {
 			if f := &q.fields[i]; f.kind == fieldHost {
 				h.add(nameHost, f.value, fieldHost)
@@ -132,6 +151,9 @@ func (x *exchange) addHost(h *head, q *request) {
 // appendAuthority writes the host in lower case, without a port or always with one.
 func (x *exchange) appendAuthority(b []byte, q *request, bare bool) []byte {
 	host := q.host
+	if q.newHost != nil {
+		host = q.newHost
+	}
 	if len(host) == 0 {
 		b = append(b, x.route.lb.DNSName...)
 	} else if without := withoutPort(host); bare {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strconv"
+	"time"
 )
 
 // route is one listener of a snapshot, compiled. A request loads it once and sees nothing
@@ -18,7 +19,11 @@ type route struct {
 	terms    *terms // nil: no TLS
 
 	schemeBytes, portBytes []byte
+	dnsName                []byte
 	rules                  []rule
+	index                  *ruleIndex // nil: rules are compared one by one
+	edits                  edits
+	sealer                 *sealer // of stickiness cookies
 }
 
 // rule is one compiled rule.
@@ -29,7 +34,9 @@ type rule struct {
 	total      int // sum of weights
 	redirect   *Redirect
 	fixed      *FixedResponse
-	action     string // as in access logs
+	transforms []transform
+	stickiness time.Duration // a client stays with a target group for so long; 0: not
+	action     string        // as in access logs
 }
 
 type weighted struct {
@@ -38,7 +45,7 @@ type weighted struct {
 	group  *group // nil if the snapshot does not have it
 }
 
-func compileRoute(version uint64, lb *LoadBalancer, l Listener, groups map[string]*group) *route {
+func compileRoute(version uint64, lb *LoadBalancer, l Listener, groups map[string]*group, key *sealer) *route {
 	r := &route{version: version, lb: lb, listener: l.ARN, scheme: "http", port: l.Port, portText: strconv.Itoa(l.Port)}
 	if l.Protocol == "HTTPS" {
 		r.scheme = "https"
@@ -47,17 +54,20 @@ func compileRoute(version uint64, lb *LoadBalancer, l Listener, groups map[strin
 	for _, spec := range l.Rules {
 		r.rules = append(r.rules, compileRule(spec, groups))
 	}
+	r.dnsName, r.sealer = []byte(lb.DNSName), key
+	r.index, r.edits = newRuleIndex(r.rules), compileEdits(lb.Attributes, l.Attributes)
 	return r
 }
 
 func compileRule(spec Rule, groups map[string]*group) rule {
 	r := rule{priority: spec.Priority, redirect: spec.Action.Redirect, fixed: spec.Action.FixedResponse}
+	r.transforms = compileTransforms(spec.Transforms)
 	for _, c := range spec.Conditions {
 		r.conditions = append(r.conditions, compileCondition(c))
 	}
 	switch {
 	case spec.Action.Forward != nil:
-		r.action = "forward"
+		r.action, r.stickiness = "forward", spec.Action.Forward.Stickiness
 		for _, g := range spec.Action.Forward.TargetGroups {
 			r.forward = append(r.forward, weighted{g.ARN, g.Weight, groups[g.ARN]})
 			r.total += g.Weight
@@ -70,14 +80,24 @@ func compileRule(spec Rule, groups map[string]*group) rule {
 	return r
 }
 
-// match returns the first rule whose conditions all match, or nil.
-func (r *route) match(q *request, client netip.Addr) *rule {
-	for i := range r.rules {
-		if r.rules[i].matches(q, client) {
-			return &r.rules[i]
+// match returns the first rule whose conditions all match, or nil, and how many rules were
+// evaluated; the default rule is not counted (ALB-081).
+func (r *route) match(q *request, client netip.Addr) (match *rule, evaluated int) {
+	at := len(r.rules)
+	if r.index != nil {
+		match, at = r.index.match(r.rules, q, client)
+	} else {
+		for i := range r.rules {
+			if r.rules[i].matches(q, client) {
+				match, at = &r.rules[i], i
+				break
+			}
 		}
 	}
-	return nil
+	if match != nil && match.priority != "default" {
+		at++
+	}
+	return match, at
 }
 
 func (r *rule) matches(q *request, client netip.Addr) bool {
