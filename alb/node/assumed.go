@@ -28,5 +28,5 @@ const (
 	spliceAbove  = 128 << 10
 	spliceSlice  = 1 << 20
 	clientBuffer = 4 << 10
-	targetBuffer = 64 << 10
+	targetBuffer = 72 << 10 // 64 KiB of body, and its head
 )

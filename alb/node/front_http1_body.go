@@ -45,7 +45,7 @@ func (c *http1Conn) proceed() {
 		return
 	}
 	before := c.written
-	c.send([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	c.sendSlowly([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
 	c.written = before // not part of the response
 }
 

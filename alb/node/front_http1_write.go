@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 func (c *http1Conn) respond(p *response) error {
@@ -38,45 +39,34 @@ func (c *http1Conn) lend() {
 	}
 }
 
-// write keeps what fits behind a head that is not sent yet, and small parts.
+// write keeps small parts, behind a head that is not sent yet; a large one is sent with what was kept.
 func (c *http1Conn) write(p []byte) error {
 	const frame = 16
-	if len(c.out)+len(p)+frame > len(c.page) {
+	chunked := c.framing == byChunks
+	if len(c.out)+min(len(p), clientBuffer)+frame > len(c.page) {
 		if err := c.flush(); err != nil {
 			return err
 		}
 	}
 	switch {
-	case c.framing == byChunks:
-		return c.writeChunks(p)
-	case len(c.out) == 0 && len(p) >= clientBuffer:
-		return c.send(p)
+	case len(p) >= clientBuffer && chunked:
+		c.out = append(strconv.AppendUint(c.out, uint64(len(p)), 16), "\r\n"...)
+		return c.sendAll(p, "\r\n")
+	case len(p) >= clientBuffer:
+		return c.sendAll(p, "")
+	case chunked:
+		c.out = appendChunk(c.out, p)
+	default:
+		c.out = append(c.out, p...)
 	}
-	c.out = append(c.out, p...)
 	return nil
-}
-
-func (c *http1Conn) writeChunks(p []byte) error {
-	const frame = 16
-	for {
-		n := min(len(p), len(c.page)-len(c.out)-frame)
-		c.out = appendChunk(c.out, p[:n])
-		if p = p[n:]; len(p) == 0 {
-			return nil
-		}
-		if err := c.flush(); err != nil {
-			return err
-		}
-	}
 }
 
 func (c *http1Conn) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	err := c.send(c.out)
-	c.out = c.out[:0]
-	return err
+	return c.sendAll(nil, "")
 }
 
 // end ends the body. Clients of HTTP/1.1 get no trailers (ALB-026).
@@ -106,32 +96,48 @@ func (c *http1Conn) cut() {
 func (c *http1Conn) last()       { c.keep = false }
 func (c *http1Conn) sent() int64 { return c.written }
 
-// send writes to the client.
-func (c *http1Conn) send(p []byte) error {
-	if c.raw == nil {
-		return c.sendSlowly(p)
+// sendAll writes what was kept, p and an ending to the client, in one piece if that is cheap.
+func (c *http1Conn) sendAll(p []byte, ending string) error {
+	kept := c.out
+	c.out = c.out[:0]
+	done := 0
+	if c.raw != nil {
+		n, err := c.sendNow(kept, p, ending)
+		if err != nil {
+			return err
+		}
+		done = n
 	}
-	c.unsent, c.rawErr = p, nil
+	for _, part := range [...][]byte{kept, p, []byte(ending)} {
+		skip := min(done, len(part))
+		done -= skip
+		if err := c.sendSlowly(part[skip:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendNow writes what the kernel takes at once.
+func (c *http1Conn) sendNow(kept, p []byte, ending string) (int, error) {
+	parts := iovec(iovec(c.vecs[:0], kept), p)
+	parts = iovec(parts, unsafe.Slice(unsafe.StringData(ending), len(ending)))
+	c.parts, c.wrote, c.rawErr = len(parts), 0, nil
 	err := c.raw.Control(c.put)
 	if err == nil {
 		err = c.rawErr
 	}
-	rest := c.unsent
-	c.unsent = nil
-	c.written += int64(len(p) - len(rest))
-	if err != nil {
-		c.broken = true
-		return err
-	}
-	return c.sendSlowly(rest)
+	clear(c.vecs[:])
+	c.written += int64(c.wrote)
+	c.broken = c.broken || err != nil
+	return c.wrote, err
 }
 
-// putRaw writes what the kernel takes at once.
 func (c *http1Conn) putRaw(fd uintptr) {
-	n, e := rawWrite(fd, c.unsent)
+	n, e := rawWritev(fd, c.vecs[:c.parts])
 	switch {
 	case e == 0:
-		c.unsent = c.unsent[n:]
+		c.wrote = n
 	case e != syscall.EAGAIN && e != syscall.EINTR:
 		c.rawErr = os.NewSyscallError("write", e)
 	}

@@ -20,6 +20,26 @@ func rawWrite(fd uintptr, p []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
+// rawWritev writes several parts at once.
+func rawWritev(fd uintptr, parts []syscall.Iovec) (int, syscall.Errno) {
+	if len(parts) == 1 {
+		return rawWrite(fd, unsafe.Slice(parts[0].Base, parts[0].Len))
+	}
+	m := syscall.Msghdr{Iov: unsafe.SliceData(parts), Iovlen: uint64(len(parts))}
+	n, _, e := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m)), syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
+	return int(n), e
+}
+
+// iovec adds p to parts that are written together.
+func iovec(parts []syscall.Iovec, p []byte) []syscall.Iovec {
+	if len(p) == 0 {
+		return parts
+	}
+	v := syscall.Iovec{Base: unsafe.SliceData(p)}
+	v.SetLen(len(p))
+	return append(parts, v)
+}
+
 // quiet peeks: an idle connection must have nothing to read, not even its end.
 func quiet(fd uintptr) bool {
 	var b [1]byte
