@@ -34,6 +34,7 @@ const (
 	maxControl      = 64 << 10         // bytes of answers to frames that wait to be written
 	maxBlockFrames  = 128              // frames of one block (CVE-2023-45288)
 	lingerFor       = time.Second      // for the peer to read our last frames before the connection is closed
+	lingerBytes     = 64 << 10         // of what it had sent before it read them
 	strainLimit     = 10_000           // frames that ask for nothing useful …
 	strainFor       = 10 * time.Second // … within so long
 	strainOfReset   = 2

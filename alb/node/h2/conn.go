@@ -207,22 +207,37 @@ func (c *Conn) end(err error) {
 		c.mu.Lock()
 		if !c.over {
 			c.goAway(c.lastPeer, own.Code, own.Reason)
-			c.finished = true
+			c.finished, c.err = true, err
 		}
 		c.mu.Unlock()
-		c.conn.SetWriteDeadline(time.Now().Add(lingerFor))
+		c.conn.SetDeadline(time.Now().Add(lingerFor))
 		c.flush()
 		c.drainInput()
+		c.awaitFlush()
 	}
 	c.abort(err)
 }
 
-// drainInput reads on for a moment: closing with unread input would make the kernel send
-// RST, and the peer could lose what was sent.
+// awaitFlush waits for a flush that somebody else does. It has a deadline.
+func (c *Conn) awaitFlush() {
+	c.mu.Lock()
+	var done chan struct{}
+	if c.flushing {
+		done = make(chan struct{})
+		c.whenFlushed = done
+	}
+	c.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
+// drainInput reads on for a moment, while the last frames are written: closing with unread
+// input would make the kernel send RST, and the peer could lose what was sent.
 func (c *Conn) drainInput() {
-	c.closeWrite()
 	c.rd.r, c.rd.w = 0, 0
-	for c.rd.fill() == nil {
+	for left := lingerBytes; left > 0 && c.rd.fill() == nil; {
+		left -= c.rd.len()
 		c.rd.r = c.rd.w
 	}
 }

@@ -16,7 +16,9 @@ type outbox struct {
 	control  int    // bytes of pending that answer the peer's frames
 	flushing bool   // somebody writes, and goes on while there is something pending
 	halved   bool   // nothing more will be written
-	armed    time.Time
+
+	whenFlushed chan struct{} // closed at the end of a flush; nil: nobody waits for it
+	armed       time.Time
 
 	encoder *hpack.Encoder
 	scratch scratch // a block
@@ -91,6 +93,10 @@ func (c *Conn) flushAll() {
 // flushed ends flushing, and the connection if all is said. It unlocks mu.
 func (c *Conn) flushed() {
 	c.flushing = false
+	if c.whenFlushed != nil {
+		close(c.whenFlushed)
+		c.whenFlushed = nil
+	}
 	last := c.finished && !c.over && !c.halved
 	c.halved = c.halved || last
 	c.mu.Unlock()
