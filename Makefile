@@ -15,8 +15,8 @@ check:                 ## format, vet, staticcheck, import table, facts
 	./.ci/check
 	go test -run 'Imports|Facts' ./...
 
-bench: build           ## measured beside its peers; BENCH='--rounds 5 --json FILE'
-	./.ci/engine
+bench: build           ## measured beside its peers; BENCH='--quick --only proxy --json FILE'
+	./.ci/engine && ./.ci/peers
 	go run ./bench $(BENCH)
 
 run: build             ## the daemon in the foreground

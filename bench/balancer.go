@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -37,13 +35,13 @@ func measureBalancer(ctx context.Context, b *bench) error {
 	var ours, theirs loads
 	for round := range b.rounds {
 		b.say("balancer: round %d of %d", round+1, b.rounds)
-		if err := ours.round(ctx, s.balancer(), s.process.Pid); err != nil {
+		if err := ours.round(ctx, s.balancer(), s.balancing()); err != nil {
 			return err
 		}
 		if peer == nil {
 			continue
 		}
-		if err := theirs.round(ctx, peer.at, peer.process.Pid); err != nil {
+		if err := theirs.round(ctx, peer.at, []int{peer.process.Pid}); err != nil {
 			return err
 		}
 	}
@@ -51,15 +49,16 @@ func measureBalancer(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func (b *bench) reportLoads(peer *nginx, ours, theirs loads) {
-	cpu := figure{Section: "balancer", Name: "small requests, kept connections: CPU a request", Unit: "µs", Rounds: ours.cpu, PeerRounds: theirs.cpu}
-	rate := figure{Section: "balancer", Name: "  the same: requests a second", Unit: "/s", Rounds: ours.rate, PeerRounds: theirs.rate}
-	if peer != nil {
-		cpu.Peer, rate.Peer = "nginx, 1 worker", "nginx, 1 worker"
+func (b *bench) reportLoads(beside *nginx, ours, theirs loads) {
+	cpu := figure{Section: "balancer", Name: "small requests, kept connections: CPU a request", Unit: "µs", Rounds: ours.cpu}
+	rate := figure{Section: "balancer", Name: "  the same: requests a second", Unit: "/s", Rounds: ours.rate}
+	if beside != nil {
+		cpu.Peers = []peer{{Name: "nginx, 1 worker", Rounds: theirs.cpu}}
+		rate.Peers = []peer{{Name: "nginx, 1 worker", Rounds: theirs.rate}}
 	}
 	b.report.add(cpu)
 	b.report.add(rate)
-	if peer == nil {
+	if beside == nil {
 		b.report.skip("balancer", "beside nginx", "nginx is not installed")
 	}
 }
@@ -68,11 +67,11 @@ func (b *bench) reportLoads(peer *nginx, ours, theirs loads) {
 type loads struct{ cpu, rate []float64 }
 
 // round loads a balancer and notes what a request cost its process.
-func (l *loads) round(ctx context.Context, at netip.AddrPort, pid int) error {
+func (l *loads) round(ctx context.Context, at netip.AddrPort, pids []int) error {
 	if _, err := load(ctx, at, connections, loadTime/6); err != nil { // warms up
 		return err
 	}
-	before, err := cpuTime(pid)
+	before, err := usageOf(pids)
 	if err != nil {
 		return err
 	}
@@ -80,8 +79,8 @@ func (l *loads) round(ctx context.Context, at netip.AddrPort, pid int) error {
 	if err != nil {
 		return err
 	}
-	after, err := cpuTime(pid)
-	l.cpu = append(l.cpu, float64((after-before).Microseconds())/float64(n))
+	after, err := usageOf(pids)
+	l.cpu = append(l.cpu, float64(after.sub(before).all.Microseconds())/float64(n))
 	l.rate = append(l.rate, float64(n)/loadTime.Seconds())
 	return err
 }
@@ -89,12 +88,12 @@ func (l *loads) round(ctx context.Context, at netip.AddrPort, pid int) error {
 // nginx is the peer, in one process.
 type nginx struct {
 	at      netip.AddrPort
-	process *os.Process
+	process *program
 }
 
 // startNginx returns nil if nginx is not installed.
 func (b *bench) startNginx(ctx context.Context, targets []netip.AddrPort) (*nginx, error) {
-	file, err := findNginx()
+	file, err := find("nginx")
 	if err != nil {
 		return nil, nil
 	}
@@ -107,31 +106,11 @@ func (b *bench) startNginx(ctx context.Context, targets []netip.AddrPort) (*ngin
 	if err := os.WriteFile(config, []byte(nginxConfig(b.dir, n.at, targets)), 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(file, "-p", b.dir, "-c", config, "-e", filepath.Join(b.dir, "nginx.error"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	if n.process, err = startProgram(anyCore, b.dir, file, "-p", b.dir, "-c", config, "-e", "stderr"); err != nil {
 		return nil, err
 	}
-	n.process = cmd.Process
-	b.onEnd(func(context.Context) error {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait() // how it ends does not matter
-		return nil
-	})
-	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := answers(limited, n.at); err != nil {
-		text, _ := os.ReadFile(filepath.Join(b.dir, "nginx.error"))
-		return nil, fmt.Errorf("nginx: %w: %.500s", err, text)
-	}
-	return n, nil
-}
-
-func findNginx() (string, error) {
-	if file, err := exec.LookPath("nginx"); err == nil {
-		return file, nil
-	}
-	return exec.LookPath("/usr/sbin/nginx")
+	b.onEnd(n.process.stop)
+	return n, n.process.awaitAnswer(ctx, n.at)
 }
 
 // nginxConfig sets nginx up to do what the balancer does: round robin over kept connections,

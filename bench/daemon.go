@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -32,6 +33,7 @@ type daemon struct {
 	instance string
 	api      awsapi.Client
 	process  *os.Process
+	node     int           // the balancer's own process, 0 if it has none
 	exited   chan struct{} // closed when the process has
 	failure  error         // how it exited
 }
@@ -81,7 +83,38 @@ func (d *daemon) start(ctx context.Context) (time.Duration, error) {
 		close(d.exited)
 	}()
 	err = d.awaitAnswer(ctx)
-	return time.Since(began), err
+	took := time.Since(began)
+	d.findNode()
+	return took, err
+}
+
+// findNode looks for the balancer's process. It outlives the daemon that started it.
+func (d *daemon) findNode() {
+	for _, pid := range children(d.process.Pid) {
+		if verb(pid) == "alb" {
+			d.node = pid
+		}
+	}
+	if d.node != 0 && verb(d.node) != "alb" {
+		d.node = 0
+	}
+}
+
+// balancing returns the processes that balance: the node's, or the daemon's if it has none.
+func (d *daemon) balancing() []int {
+	if d.node != 0 {
+		return family(d.node)
+	}
+	return family(d.process.Pid)
+}
+
+// processes returns everything that runs for the daemon.
+func (d *daemon) processes() []int {
+	all := family(d.process.Pid)
+	if d.node != 0 && !slices.Contains(all, d.node) {
+		all = append(all, family(d.node)...)
+	}
+	return all
 }
 
 // awaitAnswer tries an API call until it succeeds.

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -62,13 +61,13 @@ func randomHex(bytes int) string {
 	return hex.EncodeToString(b)
 }
 
-// machine says where the figures were taken.
-func (d *docker) machine(ctx context.Context) string {
-	engine := "Docker"
-	if v, err := d.api.ServerVersion(ctx); err == nil {
-		engine += " " + v.Version
+// version names the engine.
+func (d *docker) version(ctx context.Context) string {
+	v, err := d.api.ServerVersion(ctx)
+	if err != nil {
+		return "Docker"
 	}
-	return fmt.Sprintf("%d cores, %s, %s/%s, %s", runtime.NumCPU(), engine, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	return "Docker " + v.Version
 }
 
 // importApp makes the image: one static program, nothing else.

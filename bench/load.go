@@ -33,6 +33,8 @@ func load(ctx context.Context, at netip.AddrPort, connections int, d time.Durati
 	return 0, errors.Join(append(errs, fmt.Errorf("load %s: no answer", at))...)
 }
 
+var smallRequest = []byte("GET / HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: drydock-bench\r\nAccept: */*\r\n\r\n")
+
 func loadOne(ctx context.Context, at netip.AddrPort, answered *atomic.Int64) error {
 	c, err := net.Dial("tcp", at.String())
 	if err != nil {
@@ -40,9 +42,8 @@ func loadOne(ctx context.Context, at netip.AddrPort, answered *atomic.Int64) err
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(time.Minute))
-	request := []byte("GET / HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: drydock-bench\r\nAccept: */*\r\n\r\n")
 	for r := bufio.NewReader(c); ctx.Err() == nil; answered.Add(1) {
-		if _, err := c.Write(request); err != nil {
+		if _, err := c.Write(smallRequest); err != nil {
 			return err
 		}
 		if err := readAnswer(r); err != nil {

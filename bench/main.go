@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,6 +23,11 @@ type options struct {
 	drydock string
 	json    string
 	only    string
+
+	quick    bool
+	workload string
+	seconds  time.Duration
+	profile  string
 }
 
 func main() {
@@ -36,12 +42,19 @@ func main() {
 
 func readOptions() options {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 3, "`N` measurements of each figure; the median counts")
+	flag.IntVar(&o.rounds, "rounds", 5, "`N` measurements of each figure; the median counts")
 	flag.IntVar(&o.tasks, "tasks", 20, "`N` tasks of the service")
 	flag.StringVar(&o.drydock, "drydock", "bin/drydock", "`FILE` to measure")
 	flag.StringVar(&o.json, "json", "", "write the figures to `FILE` too")
 	flag.StringVar(&o.only, "only", "", "measure these `SECTIONS` only, comma-separated: "+strings.Join(sectionNames(), ", "))
+	flag.BoolVar(&o.quick, "quick", false, "one short round of everything")
+	flag.StringVar(&o.workload, "workload", "", "of the section proxy these `WORKLOADS` only, comma-separated: "+strings.Join(workloadNames(), ", "))
+	flag.DurationVar(&o.seconds, "load", 2*time.Second, "how `LONG` the section proxy loads each proxy in each round, in whole seconds")
+	flag.StringVar(&o.profile, "profile", "", "write to `DIR` where drydock's CPU time goes in each workload, with perf")
 	flag.Parse()
+	if o.quick {
+		o.rounds, o.seconds = 1, time.Second
+	}
 	return o
 }
 
@@ -49,15 +62,17 @@ func readOptions() options {
 type section struct {
 	name    string
 	measure func(context.Context, *bench) error
+	docker  bool // it needs containers
 }
 
 // The order matters: the later sections use the service that the first one leaves running.
 var sections = []section{
-	{"service", measureService},
-	{"start", measureStart},
-	{"idle", measureIdle},
-	{"balancer", measureBalancer},
-	{"planner", measurePlanner},
+	{"service", measureService, true},
+	{"start", measureStart, true},
+	{"idle", measureIdle, true},
+	{"balancer", measureBalancer, true},
+	{"planner", measurePlanner, false},
+	{"proxy", measureProxies, false},
 }
 
 func sectionNames() []string {
@@ -74,25 +89,25 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	b, err := prepare(ctx, o)
+	b, err := prepare(ctx, o, slices.ContainsFunc(chosen, func(s section) bool { return s.docker }))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.cleanUp()) }()
 	began := time.Now()
 	for _, s := range chosen {
-		if err := s.measure(ctx, b); err != nil {
-			b.report.print(os.Stdout)
-			return fmt.Errorf("section %s: %w", s.name, err)
+		if err = s.measure(ctx, b); err != nil {
+			err = fmt.Errorf("section %s: %w", s.name, err)
+			break
 		}
 	}
 	b.report.Seconds = time.Since(began).Seconds()
 	b.say("")
 	b.report.print(os.Stdout)
-	if o.json == "" {
-		return nil
+	if o.json != "" {
+		err = errors.Join(err, b.report.write(o.json))
 	}
-	return b.report.write(o.json)
+	return err
 }
 
 func choose(only string) ([]section, error) {
@@ -120,8 +135,9 @@ type bench struct {
 	undo   []func(context.Context) error // last first
 }
 
-// prepare builds the image that all containers run.
-func prepare(ctx context.Context, o options) (*bench, error) {
+// prepare makes the run's directory and, for those who need containers, the image that all of
+// them run.
+func prepare(ctx context.Context, o options, containers bool) (*bench, error) {
 	if o.rounds < 1 || o.tasks < 1 || o.tasks > 200 {
 		return nil, fmt.Errorf("--rounds is at least 1, --tasks between 1 and 200")
 	}
@@ -138,23 +154,39 @@ func prepare(ctx context.Context, o options) (*bench, error) {
 		return nil, err
 	}
 	b.onEnd(func(context.Context) error { return os.RemoveAll(b.dir) })
+	if err := b.prepareModule(ctx); err != nil {
+		return nil, errors.Join(err, b.cleanUp())
+	}
+	if !containers {
+		return b, nil
+	}
 	if err := b.prepareDocker(ctx); err != nil {
 		return nil, errors.Join(err, b.cleanUp())
 	}
 	return b, nil
 }
 
-func (b *bench) prepareDocker(ctx context.Context) error {
+func (b *bench) prepareModule(ctx context.Context) error {
+	b.report.Machine = machine()
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if b.root = strings.TrimSpace(string(out)); err != nil || b.root == "" {
 		return errors.Join(errors.New("run bench inside the drydock module: go knows no module here"), err)
 	}
+	return nil
+}
+
+func (b *bench) prepareDocker(ctx context.Context) (err error) {
 	if b.docker, err = newDocker(ctx); err != nil {
 		return err
 	}
 	b.onEnd(b.docker.removeAll)
-	b.report.Machine = b.docker.machine(ctx)
+	b.report.Machine += ", " + b.docker.version(ctx)
 	return b.docker.importApp(ctx, b.root, b.dir)
+}
+
+// machine says where the figures were taken.
+func machine() string {
+	return fmt.Sprintf("%d cores, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
 // onEnd remembers what is to be undone.

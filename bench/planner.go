@@ -70,7 +70,8 @@ func (b *bench) reportPasses(scene string, p passes) {
 	for _, tasks := range []int{100, 1_000, 10_000} {
 		f := figure{Section: "planner", Name: fmt.Sprintf("a pass, %s, %d tasks", name, tasks), Unit: "µs", Rounds: p[tasks]}
 		if smaller := p[tasks/10]; smaller != nil {
-			f.Peer, f.PeerRounds, f.AtMost = fmt.Sprintf("for %d tasks", tasks/10), smaller, growthAim
+			f.Peers = []peer{{Name: fmt.Sprintf("for %d tasks", tasks/10), Rounds: smaller}}
+			f.Aims = []aim{{Of: f.Peers[0].Name, AtMost: growthAim}}
 		}
 		b.report.add(f)
 	}

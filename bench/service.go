@@ -91,12 +91,15 @@ func (m *serviceRounds) composeTurn(ctx context.Context) error {
 	return m.compose.down(ctx, m.bench)
 }
 
+const plainDocker = "plain Docker API, 4 at a time"
+
 func (m *serviceRounds) report() {
 	name := fmt.Sprintf("create-service to %d healthy targets", m.tasks)
 	m.bench.report.add(figure{Section: "service", Name: name, Unit: "s", Rounds: m.ours,
-		Peer: "plain Docker API, 4 at a time", PeerRounds: m.plain, AtMost: 1.15})
+		Peers: []peer{{Name: plainDocker, Rounds: m.plain}}, Aims: []aim{{Of: plainDocker, AtMost: 1.15}}})
 	if m.compose != nil {
-		m.bench.report.add(figure{Section: "service", Name: name, Unit: "s", Rounds: m.ours, Peer: m.compose.name() + " up --scale", PeerRounds: m.composed})
+		m.bench.report.add(figure{Section: "service", Name: name, Unit: "s", Rounds: m.ours,
+			Peers: []peer{{Name: m.compose.name() + " up --scale", Rounds: m.composed}}})
 	} else {
 		m.bench.report.skip("service", name, "docker-compose is not installed")
 	}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMedian_IsTheMiddleOrTheMeanOfBoth(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{{nil, 0}, {[]float64{7}, 7}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 3, 2}, 2.5}} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("median(%v) = %v, want %v", c.values, got, c.want)
+		}
+	}
+}
+
+func TestPercentile_IsTheNearestRank(t *testing.T) {
+	var hundred []time.Duration
+	for i := range 100 {
+		hundred = append(hundred, time.Duration(100-i))
+	}
+	for _, c := range []struct {
+		all     []time.Duration
+		percent int
+		want    time.Duration
+	}{{nil, 50, 0}, {[]time.Duration{3}, 99, 3}, {hundred, 50, 50}, {hundred, 99, 99}, {[]time.Duration{2, 1}, 50, 1}} {
+		if got := percentile(c.all, c.percent); got != c.want {
+			t.Errorf("percentile %d of %d values = %d, want %d", c.percent, len(c.all), got, c.want)
+		}
+	}
+}
+
+// Aims are judged round by round: the better peer can be another one in each.
+func TestAdd_JudgesAimsByTheMedianOfTheRoundsRatios(t *testing.T) {
+	var r report
+	r.add(figure{
+		Rounds: []float64{10, 20, 30},
+		Peers:  []peer{{Name: "a", Rounds: []float64{20, 10, 30}}, {Name: "b", Rounds: []float64{10, 40, 60}}},
+		Aims:   []aim{{Of: betterOfTwo, AtMost: 1}, {Of: "b", AtMost: 0.4}, {Of: betterOfTwo}, {AtMost: 20}, {Of: "nobody", AtMost: 1}},
+	})
+	f := r.Figures[0]
+	if f.Value != 20 || f.Peers[0].Value != 20 || f.Peers[0].Ratio != 1 || f.Peers[1].Ratio != 0.5 {
+		t.Errorf("values: %+v", f)
+	}
+	want := []aim{
+		{Of: betterOfTwo, AtMost: 1, Ratio: 1, Reached: true}, {Of: "b", AtMost: 0.4, Ratio: 0.5}, {Of: betterOfTwo, Ratio: 1, Reached: true},
+		{AtMost: 20, Reached: true}, {Of: "nobody", AtMost: 1},
+	}
+	if !slices.Equal(f.Aims, want) {
+		t.Errorf("aims %+v, want %+v", f.Aims, want)
+	}
+}
+
+func TestPrint_SaysWhatIsMissedAndWhatIsNotYet(t *testing.T) {
+	var r report
+	r.add(figure{Section: "s", Name: "slow", Unit: "µs", Rounds: []float64{30}, Peers: []peer{{Name: "p", Rounds: []float64{10}}}, Aims: []aim{{Of: "p", AtMost: 1}}})
+	r.add(figure{Section: "s", Name: "absent", Unit: "µs", NotYet: "no such thing", Peers: []peer{{Name: "p", Rounds: []float64{10}}}, Aims: []aim{{Of: "p", AtMost: 1}}})
+	r.skip("s", "unable", "no tool")
+	var out bytes.Buffer
+	r.print(&out)
+	rows := map[string][]string{}
+	for line := range strings.Lines(out.String()) {
+		if words := strings.Fields(line); len(words) > 1 {
+			rows[words[0]] = words[1:]
+		}
+	}
+	for name, want := range map[string]string{
+		"slow": "30.0 µs 10.0 µs p 3.00 ≤ 1.00 MISSED", "absent": "not yet 10.0 µs p ≤ 1.00", "unable": "- skipped: no tool",
+		"not": "yet: absent: no such thing",
+	} {
+		if got := strings.Join(rows[name], " "); got != want {
+			t.Errorf("row %s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestReadWrk(t *testing.T) {
+	s, err := readWrk("Running 2s test\n  1 threads\nBENCH 1000 2000000 1500 9000 0 0\n")
+	if want := (sample{1000, 2 * time.Second, 1500 * time.Microsecond, 9 * time.Millisecond}); err != nil || s != want {
+		t.Errorf("read %+v, %v; want %+v", s, err, want)
+	}
+	for _, bad := range []string{"", "BENCH 10\n", "BENCH 1000 2000000 1 1 3 0\n", "BENCH 1000 2000000 1 1 0 2\n", "BENCH 0 2000000 0 0 0 0\n"} {
+		if s, err := readWrk(bad); err == nil {
+			t.Errorf("%q was read as %+v", bad, s)
+		}
+	}
+}
+
+const h2loadOutput = `starting benchmark...
+Application protocol: h2
+
+finished in 2.00s, 2500.00 req/s, 1.1MB/s
+requests: 5000 total, 5128 started, 5000 done, 5000 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 5000 2xx, 0 3xx, 0 4xx, 0 5xx
+`
+
+func TestReadH2load(t *testing.T) {
+	if s, err := readH2load(h2loadOutput); err != nil || s.requests != 5000 {
+		t.Errorf("read %+v, %v", s, err)
+	}
+	for _, bad := range []string{
+		"", strings.Replace(h2loadOutput, "protocol: h2", "protocol: http/1.1", 1), strings.Replace(h2loadOutput, "5000 succeeded", "4999 succeeded", 1),
+		strings.ReplaceAll(h2loadOutput, "5000 ", "0 "),
+	} {
+		if s, err := readH2load(bad); err == nil {
+			t.Errorf("%q was read as %+v", bad, s)
+		}
+	}
+}
+
+func TestReadTimes(t *testing.T) {
+	all, err := readTimes(strings.NewReader("1690000000000000\t200\t1234\n1690000000000100\t200\t42\n"))
+	if want := []time.Duration{1234 * time.Microsecond, 42 * time.Microsecond}; err != nil || !slices.Equal(all, want) {
+		t.Errorf("read %v, %v; want %v", all, err, want)
+	}
+	if _, err := readTimes(strings.NewReader("1\t200\tsoon\n")); err == nil {
+		t.Error("a time that is no number was read")
+	}
+}
+
+func TestParseCore(t *testing.T) {
+	const text = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 4 1000 8 16 32 7 0 0\ncpu1 5 0 0 0 0 0 0 0 0 0\n"
+	c, err := parseCore(text, 0)
+	if want := (coreTime{busy: 55 * tick, stolen: 7 * tick}); err != nil || c != want {
+		t.Errorf("core 0 is %+v, %v; want %+v", c, err, want)
+	}
+	if _, err := parseCore(text, 2); err == nil {
+		t.Error("core 2 was found")
+	}
+}
+
+func TestUsage_CountsOwnWork(t *testing.T) {
+	pids := family(os.Getpid())
+	before, err := usageOf(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, began := 0, time.Now(); time.Since(began) < 50*time.Millisecond; n++ {
+	}
+	after, err := usageOf(pids)
+	if err != nil || after.sub(before).all <= 0 {
+		t.Errorf("used %v, %v", after.sub(before), err)
+	}
+	if mib, err := resident("VmRSS", pids...); err != nil || mib < 1 {
+		t.Errorf("resident: %v MiB, %v", mib, err)
+	}
+}
+
+// The key and its answer are RFC 6455's own example.
+func TestAcceptKey(t *testing.T) {
+	if got := acceptKey("dGhlIHNhbXBsZSBub25jZQ=="); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Errorf("key %q", got)
+	}
+}
+
+func TestWebSocket_ComesBackFromTheBackend(t *testing.T) {
+	b := &bench{}
+	at, err := b.startEcho("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.cleanUp()
+	s, err := loadWebSockets(t.Context(), at, 100*time.Millisecond)
+	if err != nil || s.requests < webSockets {
+		t.Errorf("%d messages, %v", s.requests, err)
+	}
+	if err := answers(t.Context(), at); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLoadWith_EndsAtTheFirstFailure(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := loadWith(ctx, 4, time.Hour, func(n int) (func() error, func(), error) {
+		turns := 0
+		return func() error {
+			if turns++; n == 2 && turns == 3 {
+				return context.Canceled
+			}
+			return nil
+		}, func() {}, nil
+	})
+	if err != context.Canceled || ctx.Err() != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestRivals_AreConfiguredAlike(t *testing.T) {
+	for _, r := range []*rival{{title: "nginx", config: nginxTemplate}, {title: "HAProxy", config: haproxyTemplate}} {
+		r.dir, r.address, r.keys = t.TempDir(), netip.MustParseAddr("127.0.0.9"), keys{P256: "/p256", RSA: "/rsa"}
+		text, err := r.text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, want := range map[string]int{
+			"10.200.0.3:9000": 1 + len(grownTargets), "10.200.3.232:9000": 1, "10.200.0.3:9001": 1,
+			"127.0.0.9:80 ": 1, "127.0.0.9:443 ": 1, "127.0.0.9:444 ": 1, "/rule-99/": 1,
+		} {
+			if got := strings.Count(text, what); got != want {
+				t.Errorf("%s: %q stands there %d times, want %d", r.title, what, got, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// h2load loads a URL over HTTP/2, so many streams at a time on each connection.
+func (b *bench) h2load(ctx context.Context, url string, connections, streams int, d time.Duration) (sample, error) {
+	log := filepath.Join(b.dir, "h2load.log")
+	out, err := exec.CommandContext(ctx, "h2load", "-t", "1", "-c", strconv.Itoa(connections), "-m", strconv.Itoa(streams),
+		"-D", wholeSeconds(d), "--log-file", log, url).CombinedOutput()
+	if err != nil {
+		return sample{}, fmt.Errorf("h2load %s: %w: %.300s", url, err, out)
+	}
+	s, err := readH2load(string(out))
+	if err != nil {
+		return s, fmt.Errorf("h2load %s: %w", url, err)
+	}
+	s.took = d
+	file, err := os.Open(log)
+	if err != nil {
+		return s, err
+	}
+	defer os.Remove(log)
+	defer file.Close()
+	times, err := readTimes(file)
+	s.p50, s.p99 = percentile(times, 50), percentile(times, 99)
+	return s, err
+}
+
+var h2loadRequests = regexp.MustCompile(`(?m)^requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout`)
+
+// readH2load reads h2load's summary. What was under way when the time was over is no failure.
+func readH2load(out string) (sample, error) {
+	if !strings.Contains(out, "Application protocol: h2\n") {
+		return sample{}, errors.New("HTTP/2 was not negotiated")
+	}
+	m := h2loadRequests.FindStringSubmatch(out)
+	if m == nil {
+		return sample{}, fmt.Errorf("no figures in %.300q", out)
+	}
+	var n [6]int64
+	for i := range m[1:] {
+		n[i], _ = strconv.ParseInt(m[i+1], 10, 64) // the pattern has seen to it
+	}
+	done, succeeded := n[0], n[1]
+	if succeeded == 0 || succeeded < done {
+		return sample{}, fmt.Errorf("%d of %d answers were good", succeeded, done)
+	}
+	return sample{requests: succeeded}, nil
+}
+
+// readTimes reads h2load's log: start, status and microseconds of each request.
+func readTimes(r io.Reader) ([]time.Duration, error) {
+	var all []time.Duration
+	for lines := bufio.NewScanner(r); ; {
+		if !lines.Scan() {
+			return all, lines.Err()
+		}
+		fields := strings.Fields(lines.Text())
+		if len(fields) != 3 {
+			continue
+		}
+		µs, err := strconv.ParseInt(fields[2], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("read h2load's log: %w", err)
+		}
+		all = append(all, time.Duration(µs)*time.Microsecond)
+	}
+}
+
+// percentile returns the nearest rank; 0 of nothing. It sorts all.
+func percentile(all []time.Duration, percent int) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	rank := (len(all)*percent + 99) / 100
+	return all[max(rank, 1)-1]
+}
