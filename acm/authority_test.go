@@ -153,11 +153,11 @@ func TestRequest_ValidationIsDone(t *testing.T) {
 func TestRequest_KeyAlgorithms(t *testing.T) {
 	a := newAuthority(t)
 	for _, algorithm := range []string{"RSA_2048", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"} {
-		arn := request(t, a, RequestCertificateInput{DomainName: "a.b", KeyAlgorithm: algorithm})
+		arn := request(t, a, RequestCertificateInput{DomainName: "a.test", KeyAlgorithm: algorithm})
 		if d := describe(t, a, arn); d.KeyAlgorithm != algorithm {
 			t.Errorf("%s, want %s", d.KeyAlgorithm, algorithm)
 		}
-		if err := verify(t, a, arn, "a.b"); err != nil {
+		if err := verify(t, a, arn, "a.test"); err != nil {
 			t.Error(algorithm, err)
 		}
 	}
@@ -166,13 +166,13 @@ func TestRequest_KeyAlgorithms(t *testing.T) {
 func TestRequest_TokenMeansTheSameForAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority(t)
-		in := RequestCertificateInput{DomainName: "a.b", IdempotencyToken: "once"}
+		in := RequestCertificateInput{DomainName: "a.test", IdempotencyToken: "once"}
 		first := request(t, a, in)
 		if again := request(t, a, in); again != first {
 			t.Error("a second certificate")
 		}
 		other := in
-		other.DomainName = "c.d"
+		other.DomainName = "c.test"
 		if request(t, a, other) == first {
 			t.Error("another name, the same certificate")
 		}
@@ -186,13 +186,30 @@ func TestRequest_TokenMeansTheSameForAnHour(t *testing.T) {
 func TestRequest_Refusals(t *testing.T) {
 	a := newAuthority(t)
 	for want, in := range map[string]RequestCertificateInput{
-		"InvalidParameterException":               {DomainName: "a.b", CertificateAuthorityARN: "arn:aws:acm-pca:us-east-1:1:certificate-authority/x"},
+		"InvalidParameterException":               {DomainName: "a.test", CertificateAuthorityARN: "arn:aws:acm-pca:us-east-1:1:certificate-authority/x"},
 		"ValidationException":                     {DomainName: strings.Repeat("x", 61) + ".com"},
-		"InvalidDomainValidationOptionsException": {DomainName: "a.b", ValidationDomains: map[string]string{"a.b": "c.d"}},
-		"TooManyTagsException":                    {DomainName: "a.b", Tags: make([]Tag, 51)},
+		"InvalidDomainValidationOptionsException": {DomainName: "a.test", ValidationDomains: map[string]string{"a.test": "c.test"}},
+		"TooManyTagsException":                    {DomainName: "a.test", Tags: make([]Tag, 51)},
 	} {
 		if _, err := a.RequestCertificate(t.Context(), in); code(err) != want {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestRequest_Names(t *testing.T) {
+	a := newAuthority(t)
+	for name, ok := range map[string]bool{
+		"shop.localhost": true, "*.shop.localhost": true, "a-b.c0.example": true, "xn--mnchen-3ya.de": true, strings.Repeat("a", 60) + ".de": true,
+		"localhost": false, "a.*.b": false, "*.": false, "-a.de": false, "a-.de": false, "a..de": false, "a.d": false, "a_b.de": false, "a.de.": false, "https://a.de": false,
+	} {
+		_, err := a.RequestCertificate(t.Context(), RequestCertificateInput{DomainName: name})
+		_, also := a.RequestCertificate(t.Context(), RequestCertificateInput{DomainName: "a.de", SubjectAlternativeNames: []string{name}})
+		if (err == nil) != ok || (also == nil) != ok {
+			t.Errorf("%s: %v, %v", name, err, also)
+		}
+		if !ok && (code(err) != "ValidationException" || !strings.Contains(also.Error(), "subjectAlternativeNames.1.member")) {
+			t.Errorf("%s: %v, %v", name, err, also)
 		}
 	}
 }
@@ -201,7 +218,7 @@ func TestRun_RenewsBeforeTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &memory{}
 		a := open(t, store, t.TempDir())
-		arn := request(t, a, RequestCertificateInput{DomainName: "a.b"})
+		arn := request(t, a, RequestCertificateInput{DomainName: "a.test"})
 		before := describe(t, a, arn)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -224,7 +241,7 @@ func TestRun_RenewsBeforeTheEnd(t *testing.T) {
 			t.Error("nobody was told")
 		}
 		last := store.events[len(store.events)-1]
-		if last.Cause != before.Event || last.Subject != arn || !strings.Contains(last.Message, "renewed the certificate for a.b") {
+		if last.Cause != before.Event || last.Subject != arn || !strings.Contains(last.Message, "renewed the certificate for a.test") {
 			t.Errorf("%+v", last)
 		}
 		cancel()
@@ -237,7 +254,7 @@ func TestRun_RenewsBeforeTheEnd(t *testing.T) {
 func TestOpen_FindsCertificatesAndDeadlinesAgain(t *testing.T) {
 	store, directory := &memory{}, t.TempDir()
 	a := open(t, store, directory)
-	arn := request(t, a, RequestCertificateInput{DomainName: "a.b"})
+	arn := request(t, a, RequestCertificateInput{DomainName: "a.test"})
 	b := open(t, store, directory)
 	if b.Root() != a.Root() {
 		t.Error("another root")
@@ -245,13 +262,13 @@ func TestOpen_FindsCertificatesAndDeadlinesAgain(t *testing.T) {
 	if got, want := describe(t, b, arn), describe(t, a, arn); got.Serial != want.Serial || !got.RenewAt.Equal(want.RenewAt) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if err := verify(t, b, arn, "a.b"); err != nil {
+	if err := verify(t, b, arn, "a.test"); err != nil {
 		t.Error(err)
 	}
 	// A lost authority: its certificates are issued anew.
 	c := open(t, store, t.TempDir())
 	c.renewDue(t.Context(), time.Now())
-	if err := verify(t, c, arn, "a.b"); err != nil {
+	if err := verify(t, c, arn, "a.test"); err != nil {
 		t.Error(err)
 	}
 }
@@ -294,7 +311,7 @@ func TestRoot_IsKeptWithCare(t *testing.T) {
 
 func TestRenew_AtOnceAndNeverImported(t *testing.T) {
 	a := newAuthority(t)
-	arn := request(t, a, RequestCertificateInput{DomainName: "a.b"})
+	arn := request(t, a, RequestCertificateInput{DomainName: "a.test"})
 	before := describe(t, a, arn)
 	if err := a.RenewCertificate(t.Context(), arn); err != nil {
 		t.Fatal(err)
@@ -302,7 +319,7 @@ func TestRenew_AtOnceAndNeverImported(t *testing.T) {
 	if describe(t, a, arn).Serial == before.Serial {
 		t.Error("not renewed")
 	}
-	imported, err := a.ImportCertificate(t.Context(), selfSigned(t, "c.d"))
+	imported, err := a.ImportCertificate(t.Context(), selfSigned(t, "c.test"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +333,7 @@ func TestRenew_AtOnceAndNeverImported(t *testing.T) {
 
 func TestDelete_NotWhileInUse(t *testing.T) {
 	a := newAuthority(t)
-	arn := request(t, a, RequestCertificateInput{DomainName: "a.b"})
+	arn := request(t, a, RequestCertificateInput{DomainName: "a.test"})
 	users := []string{"arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188"}
 	a.config.Users = func(string) []string { return users }
 	err := a.DeleteCertificate(t.Context(), arn)
@@ -380,7 +397,7 @@ func TestList_Filters(t *testing.T) {
 
 func TestTags(t *testing.T) {
 	a := newAuthority(t)
-	arn := request(t, a, RequestCertificateInput{DomainName: "a.b", Tags: []Tag{{"env", "dev"}}})
+	arn := request(t, a, RequestCertificateInput{DomainName: "a.test", Tags: []Tag{{"env", "dev"}}})
 	if err := a.AddTagsToCertificate(t.Context(), arn, []Tag{{"team", "x"}, {"env", "prod"}}); err != nil {
 		t.Fatal(err)
 	}

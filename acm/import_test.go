@@ -128,7 +128,7 @@ func TestImport_Again(t *testing.T) {
 	if _, err := a.ImportCertificate(t.Context(), again); code(err) != "ResourceNotFoundException" {
 		t.Error(err)
 	}
-	again.CertificateARN = request(t, a, RequestCertificateInput{DomainName: "c.d"})
+	again.CertificateARN = request(t, a, RequestCertificateInput{DomainName: "c.test"})
 	if _, err := a.ImportCertificate(t.Context(), again); code(err) != "ValidationException" {
 		t.Error(err)
 	}

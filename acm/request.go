@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +47,20 @@ func (a *Authority) RequestCertificate(ctx context.Context, in RequestCertificat
 	return c.ARN, err
 }
 
+// domainPattern is ACM's, which looks ahead; domainName is the same without.
+const domainPattern = `(\*\.)?(((?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9])\.)+((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`
+
+var domainName = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]$`)
+
 func (in RequestCertificateInput) check() error {
+	if !domainName.MatchString(in.DomainName) {
+		return invalidDomain(in.DomainName, "domainName")
+	}
+	for i, name := range in.SubjectAlternativeNames {
+		if !domainName.MatchString(name) {
+			return invalidDomain(name, fmt.Sprintf("subjectAlternativeNames.%d.member", i+1))
+		}
+	}
 	switch {
 	case in.CertificateAuthorityARN != "":
 		return unsupported("CertificateAuthorityArn")
@@ -63,6 +77,11 @@ func (in RequestCertificateInput) check() error {
 		}
 	}
 	return checkTags(in.Tags)
+}
+
+// ACM-016
+func invalidDomain(name, member string) error {
+	return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", name, member, domainPattern)
 }
 
 // requested returns the certificate of the same request with the same token within the hour.

@@ -101,6 +101,10 @@ func (f filler) text(tag reflect.StructTag, prefix string) string {
 		return "404"
 	case strings.HasPrefix(pattern, "^(HTTPS?"):
 		return "HTTPS"
+	case strings.Contains(pattern, ":acm-pca:"):
+		return "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/x"
+	case strings.Contains(pattern, ":acm:"):
+		return "arn:aws:acm:us-east-1:123456789012:certificate/x"
 	default:
 		return strings.Repeat("a", 20)
 	}

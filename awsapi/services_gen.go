@@ -450,4 +450,50 @@ var Services = []*Service{
 			"GetFederationToken GetSessionToken GetWebIdentityToken " +
 			"",
 	},
+	{
+		Name:         "acm",
+		Title:        "AWS Certificate Manager",
+		SigningName:  "acm",
+		Protocol:     "json",
+		Version:      "2015-12-08",
+		TargetPrefix: "CertificateManager",
+		Namespace:    "",
+		Errors: map[string]int{
+			"AccessDeniedException":                   400,
+			"ConflictException":                       400,
+			"InvalidArgsException":                    400,
+			"InvalidArnException":                     400,
+			"InvalidDomainValidationOptionsException": 400,
+			"InvalidParameterException":               400,
+			"InvalidStateException":                   400,
+			"InvalidTagException":                     400,
+			"LimitExceededException":                  400,
+			"RequestInProgressException":              400,
+			"ResourceInUseException":                  400,
+			"ResourceNotFoundException":               400,
+			"TagPolicyException":                      400,
+			"ThrottlingException":                     400,
+			"TooManyTagsException":                    400,
+			"ValidationException":                     400,
+		},
+		listed: []string{
+			"AddTagsToCertificate",
+			"DeleteCertificate",
+			"DescribeCertificate",
+			"GetCertificate",
+			"ImportCertificate",
+			"ListCertificates",
+			"ListTagsForCertificate",
+			"RemoveTagsFromCertificate",
+			"RenewCertificate",
+			"RequestCertificate",
+		},
+		known: " " +
+			"AddTagsToCertificate DeleteCertificate DescribeCertificate ExportCertificate " +
+			"GetAccountConfiguration GetCertificate ImportCertificate ListCertificates " +
+			"ListTagsForCertificate PutAccountConfiguration RemoveTagsFromCertificate RenewCertificate " +
+			"RequestCertificate ResendValidationEmail RevokeCertificate SearchCertificates " +
+			"UpdateCertificateOptions " +
+			"",
+	},
 }

@@ -3,6 +3,7 @@
 package awsapi_test
 
 import (
+	"drydock/awsapi/acm"
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
@@ -74,4 +75,14 @@ var shapes = []struct {
 	{"ec2", "RevokeSecurityGroupEgress", ec2.RevokeSecurityGroupEgressRequest{}, ec2.RevokeSecurityGroupEgressResult{}},
 	{"ec2", "RevokeSecurityGroupIngress", ec2.RevokeSecurityGroupIngressRequest{}, ec2.RevokeSecurityGroupIngressResult{}},
 	{"sts", "GetCallerIdentity", sts.GetCallerIdentityRequest{}, sts.GetCallerIdentityResponse{}},
+	{"acm", "AddTagsToCertificate", acm.AddTagsToCertificateRequest{}, acm.AddTagsToCertificateOutput{}},
+	{"acm", "DeleteCertificate", acm.DeleteCertificateRequest{}, acm.DeleteCertificateOutput{}},
+	{"acm", "DescribeCertificate", acm.DescribeCertificateRequest{}, acm.DescribeCertificateResponse{}},
+	{"acm", "GetCertificate", acm.GetCertificateRequest{}, acm.GetCertificateResponse{}},
+	{"acm", "ImportCertificate", acm.ImportCertificateRequest{}, acm.ImportCertificateResponse{}},
+	{"acm", "ListCertificates", acm.ListCertificatesRequest{}, acm.ListCertificatesResponse{}},
+	{"acm", "ListTagsForCertificate", acm.ListTagsForCertificateRequest{}, acm.ListTagsForCertificateResponse{}},
+	{"acm", "RemoveTagsFromCertificate", acm.RemoveTagsFromCertificateRequest{}, acm.RemoveTagsFromCertificateOutput{}},
+	{"acm", "RenewCertificate", acm.RenewCertificateRequest{}, acm.RenewCertificateOutput{}},
+	{"acm", "RequestCertificate", acm.RequestCertificateRequest{}, acm.RequestCertificateResponse{}},
 }

@@ -22,7 +22,7 @@ type violation struct {
 // validate checks an input against the constraints of the service model: required
 // members, lengths, ranges, enums and, where AWS checks them, patterns.
 func validate(s *Service, operation string, in any) error {
-	c := checker{protocol: s.Protocol}
+	c := checker{protocol: s.Protocol, patterns: s.Protocol == Query || s.Name == "acm"}
 	c.structure(reflect.ValueOf(in).Elem(), "")
 	if len(c.found) == 0 {
 		return nil
@@ -30,14 +30,17 @@ func validate(s *Service, operation string, in any) error {
 	switch {
 	case s.Protocol == EC2:
 		return ec2Violation(c.found[0])
-	case s.Protocol == JSON:
+	case s.Name == "ecs":
 		return ecsViolation(operation, c.found)
+	case s.Protocol == JSON:
+		return &Error{Code: "ValidationException", Message: describeViolations(c.found)} // WIRE-021
 	}
 	return &Error{Code: "ValidationError", Message: describeViolations(c.found)}
 }
 
 type checker struct {
 	protocol Protocol
+	patterns bool // AWS checks them
 	found    []violation
 }
 
@@ -128,7 +131,7 @@ func (c *checker) textRule(s string, l limits) string {
 	if l.enum != nil && !slices.Contains(l.enum, s) {
 		return "Member must satisfy enum value set: [" + strings.Join(l.enum, ", ") + "]"
 	}
-	if c.protocol == Query && l.pattern != nil && !l.pattern.MatchString(s) {
+	if c.patterns && l.pattern != nil && !l.pattern.MatchString(s) {
 		return "Member must satisfy regular expression pattern: " + l.source
 	}
 	return ""
