@@ -73,6 +73,8 @@ func describe(frame string, code Code, reason string, remote bool) string {
 var (
 	// ErrAgain is returned by Next when there are no bytes without waiting.
 	ErrAgain = errors.New("no more bytes without waiting")
+	// ErrInterrupted is returned by Next after Interrupt.
+	ErrInterrupted = errors.New("http2: interrupted")
 	// ErrClosed is the error of a connection that was closed, by either side, between frames.
 	ErrClosed = errors.New("http2: connection closed")
 	// ErrFull is returned by Open if the peer takes no more streams, now or at all.

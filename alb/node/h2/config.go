@@ -8,7 +8,7 @@ type Config struct {
 	// returns; what it has not ended by then is reset. The server's role only.
 	Handler func(*Stream)
 
-	MaxStreams   int   // streams that the peer may have open at once; 128
+	MaxStreams   int   // streams that the client may have open at once; 128
 	MaxRequests  int   // the server says GOAWAY with the last of so many streams; 0: never
 	MaxHead      int   // bytes of a head as RFC 9113 counts them; 64 KiB. Above, Stream.TooLarge
 	MaxField     int   // bytes of one field's name and value; 16 KiB. Above, Stream.TooLarge
@@ -30,6 +30,7 @@ const (
 	maxWindow       = 1<<31 - 1 // RFC 9113, 6.9.1
 	minFrameSize    = 1 << 14   // the largest frame that is taken, and the default of what is sent
 	maxFrameSize    = 1<<24 - 1
+	streamsUnasked  = 32               // that a client opens before the server has said how many it takes
 	maxPending      = 64 << 10         // bytes of DATA that wait to be written
 	maxControl      = 64 << 10         // bytes of answers to frames that wait to be written
 	maxBlockFrames  = 128              // frames of one block (CVE-2023-45288)

@@ -74,8 +74,8 @@ func Client(conn net.Conn, config Config) *Conn { return newConn(conn, config, f
 func newConn(conn net.Conn, config Config, server bool) *Conn {
 	now := time.Now()
 	c := &Conn{conn: conn, config: config.withDefaults(), server: server, opened: now, idleSince: now, junkAt: now,
-		streams: map[uint32]*Stream{}, nextOwn: 1, rd: reader{conn: conn},
-		sendWindow: initialWindow, peerWindow: initialWindow, peerFrame: minFrameSize, peerStreams: defaultStreams}
+		streams: map[uint32]*Stream{}, nextOwn: 1, rd: reader{conn: conn}, outbox: outbox{parcel: 1},
+		sendWindow: initialWindow, peerWindow: initialWindow, peerFrame: minFrameSize, peerStreams: streamsUnasked}
 	c.recvWindow = int64(c.config.ConnWindow)
 	c.decoder = hpack.NewDecoder(tableSize, c.addField)
 	c.encoder = hpack.NewEncoder(&c.scratch)
@@ -185,10 +185,7 @@ func (c *Conn) readPreface() error {
 // fill reads more. What frames have been answered with goes out before.
 func (c *Conn) fill() error {
 	c.mu.Lock()
-	if c.mustFlush() {
-		c.flushing = true
-		c.work.Go(c.flushAll)
-	}
+	c.kick()
 	quiet := len(c.streams) == 0
 	c.mu.Unlock()
 	if quiet {

@@ -70,6 +70,11 @@ func (s *Stream) Next(wait bool) ([]byte, error) {
 	for {
 		c.mu.Lock()
 		p, err := s.next()
+		if err == ErrAgain && s.interrupted && wait {
+			s.interrupted = false
+			c.mu.Unlock()
+			return nil, ErrInterrupted
+		}
 		must := len(p) > 0 && c.mustFlush()
 		c.mu.Unlock()
 		if must {
@@ -97,6 +102,30 @@ func (s *Stream) next() ([]byte, error) {
 		return nil, io.EOF
 	}
 	return nil, ErrAgain
+}
+
+// AwaitData waits until Next would not have to wait.
+func (s *Stream) AwaitData() error {
+	c := s.conn
+	for {
+		c.mu.Lock()
+		ready := s.err != nil || s.peerEnded || s.inbox.first != nil
+		c.mu.Unlock()
+		if ready {
+			return nil
+		}
+		if err := s.canRead.wait(s.canRead.deadline); err != nil {
+			return err
+		}
+	}
+}
+
+// Interrupt makes a Next that waits, now or later, return ErrInterrupted once.
+func (s *Stream) Interrupt() {
+	s.conn.mu.Lock()
+	s.interrupted = true
+	s.canRead.signal()
+	s.conn.mu.Unlock()
 }
 
 // Over reports whether the peer has ended its side and everything of it has been read.
@@ -151,11 +180,19 @@ func (s *Stream) writeFields(fields []Field, end bool) {
 	for _, f := range fields {
 		s.conn.encode(f)
 	}
-	s.wroteHead = true
-	s.sent += int64(s.conn.appendBlock(s.id, end))
+	s.appendHead(end)
 	if end {
 		s.endOwn()
 	}
+}
+
+// appendHead appends the block in scratch as a head of the stream's.
+func (s *Stream) appendHead(end bool) {
+	c := s.conn
+	c.reserve()
+	s.last = tail{c.parcel, len(c.pending)}
+	s.sent += int64(c.appendBlock(s.id, end))
+	s.wroteHead = true
 }
 
 func (s *Stream) endOwn() {
@@ -163,12 +200,17 @@ func (s *Stream) endOwn() {
 	s.conn.closeIfOver(s)
 }
 
+// SetPatience is how long Send waits for a peer that takes nothing, in place of a deadline. It
+// belongs to the goroutine that writes.
+func (s *Stream) SetPatience(d time.Duration) { s.canWrite.patience = d }
+
 // Flush sends what is pending.
 func (s *Stream) Flush() { s.conn.flush() }
 
 // Send sends p as the peer's windows allow, and ends the stream if end.
 func (s *Stream) Send(p []byte, end bool) error {
 	c := s.conn
+	deadline := s.canWrite.deadline
 	for {
 		c.mu.Lock()
 		if err := s.mayWrite(); err != nil {
@@ -186,7 +228,10 @@ func (s *Stream) Send(p []byte, end bool) error {
 		if done {
 			return nil
 		}
-		if err := s.canWrite.wait(s.canWrite.deadline); err != nil {
+		if patience := s.canWrite.patience; patience > 0 && (n > 0 || deadline.IsZero()) {
+			deadline = time.Now().Add(patience)
+		}
+		if err := s.canWrite.wait(deadline); err != nil {
 			return err
 		}
 	}
@@ -213,10 +258,15 @@ func (s *Stream) appendData(p []byte, end bool) (sent int) {
 		if n == 0 && !last {
 			return sent
 		}
+		if n == 0 && c.markEnd(s.last) {
+			s.endOwn()
+			return sent
+		}
 		flags := byte(0)
 		if last {
 			flags = flagEndStream
 		}
+		s.last = tail{c.parcel, len(c.pending)}
 		c.pending = append(appendFrame(c.pending, n, frameData, flags, s.id), p[:n]...)
 		s.sendWindow -= int64(n)
 		c.sendWindow -= int64(n)

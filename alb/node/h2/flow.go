@@ -13,8 +13,10 @@ func (c *Conn) takeSettings(f frame) error {
 	if len(f.payload)%6 != 0 {
 		return frameSize("SETTINGS of a wrong size")
 	}
-	c.greeted = true
 	c.mu.Lock()
+	if !c.greeted {
+		c.greeted, c.peerStreams = true, maxWindow
+	}
 	for p := f.payload; len(p) > 0; p = p[6:] {
 		if err := c.set(uint16(p[0])<<8|uint16(p[1]), readUint32(p[2:])); err != nil {
 			c.mu.Unlock()

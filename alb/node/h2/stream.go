@@ -26,6 +26,8 @@ type Stream struct {
 	wroteHead                bool
 	err                      error // why the stream ended before its end
 	onEnd                    func()
+	interrupted              bool
+	last                     tail
 	sendWindow               int64
 	recvWindow, recvConsumed int64
 	received, sent           int64
@@ -37,6 +39,7 @@ type Stream struct {
 type waiter struct {
 	ready    chan struct{}
 	deadline time.Time
+	patience time.Duration
 	timer    *time.Timer
 }
 
@@ -73,7 +76,7 @@ func (w *waiter) wait(deadline time.Time) error {
 }
 
 func (w *waiter) reset() {
-	w.deadline = time.Time{}
+	w.deadline, w.patience = time.Time{}, 0
 	select {
 	case <-w.ready:
 	default:
@@ -204,8 +207,7 @@ func (c *Conn) Open(fields []Field, end bool) (*Stream, error) {
 		}
 		c.encode(f)
 	}
-	s.wroteHead = true
-	s.sent += int64(c.appendBlock(s.id, end))
+	s.appendHead(end)
 	s.ownEnded = end
 	return s, nil
 }
@@ -221,7 +223,7 @@ func (c *Conn) room() int {
 	if c.over || c.leaving || c.peerGone || c.finished || c.nextOwn > maxWindow-2 {
 		return 0
 	}
-	return c.peerStreams - len(c.streams)
+	return min(c.peerStreams, c.config.MaxStreams) - len(c.streams)
 }
 
 // Requests is the number of streams so far.
@@ -258,15 +260,15 @@ func (s *Stream) Close() {
 	}
 }
 
-// Reset ends the stream with a code.
+// Reset ends the stream with a code. It does not wait for anything.
 func (s *Stream) Reset(code Code) {
 	c := s.conn
 	c.mu.Lock()
 	if s.err == nil && !(s.ownEnded && s.peerEnded) {
 		c.reset(s, code, "")
 	}
+	c.kick()
 	c.unlock()
-	c.flush()
 }
 
 // reset resets a stream that is listed.

@@ -13,6 +13,7 @@ import (
 // outbox is what waits to be written.
 type outbox struct {
 	pending  []byte // frames
+	parcel   uint64 // counts the writes: offsets into pending are valid within one
 	control  int    // bytes of pending that answer the peer's frames
 	flushing bool   // somebody writes, and goes on while there is something pending
 	halved   bool   // nothing more will be written
@@ -81,6 +82,14 @@ func (c *Conn) flush() {
 	c.flushed()
 }
 
+// kick has what is pending written by a goroutine of its own, for those who must not wait.
+func (c *Conn) kick() {
+	if c.mustFlush() && c.running {
+		c.flushing = true
+		c.work.Go(c.flushAll)
+	}
+}
+
 // flushAll writes until nothing is pending. The caller has set flushing.
 func (c *Conn) flushAll() {
 	c.mu.Lock()
@@ -112,6 +121,7 @@ func (c *Conn) writePending() {
 		return
 	}
 	c.pending, c.control = nil, 0
+	c.parcel++
 	c.arm()
 	c.releaseBlocked()
 	c.mu.Unlock()
@@ -173,6 +183,21 @@ func (c *Conn) appendUpdate(stream, more uint32) {
 
 // encode adds a field to the block in scratch.
 func (c *Conn) encode(f Field) { c.encoder.WriteField(f) }
+
+// tail is where a stream's last frame is in pending, to be marked as its end.
+type tail struct {
+	parcel uint64
+	at     int
+}
+
+// markEnd makes the stream's last frame the end of it, if it is still pending.
+func (c *Conn) markEnd(t tail) bool {
+	if t.parcel != c.parcel || t.at < 0 {
+		return false
+	}
+	c.pending[t.at+4] |= flagEndStream
+	return true
+}
 
 // appendBlock appends the block in scratch as the frames of a head. It returns their size.
 func (c *Conn) appendBlock(stream uint32, end bool) int {
