@@ -24,7 +24,10 @@ const (
 	chunkDone
 )
 
-const maxChunkLine = 4 << 10
+const (
+	maxChunkLine   = 4 << 10
+	maxChunkExcess = 16 << 10
+)
 
 // errChunk is a chunked body that does not keep to the grammar.
 var errChunk = errors.New("malformed chunked body")
@@ -36,6 +39,7 @@ type body struct {
 	remain   int64 // of the body, or of the current chunk
 	phase    chunkPhase
 	trailer  int
+	excess   int64 // bytes of chunk framing beyond what chunks of a fair size need
 	received int64 // bytes taken off the connection, framing included
 }
 
@@ -158,6 +162,10 @@ func (b *body) step(line []byte) error {
 	case chunkSize:
 		n, ok := parseChunkSize(line)
 		if !ok {
+			return errChunk
+		}
+		// Framing that outweighs the data is a flood of chunk extensions, or of tiny chunks.
+		if b.excess = max(0, b.excess+int64(len(line))-16-2*n); b.excess > maxChunkExcess {
 			return errChunk
 		}
 		b.remain, b.phase = n, chunkData

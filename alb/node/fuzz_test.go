@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,14 +29,17 @@ func targetText(x *exchange, b []byte, q *request) []byte {
 	return x.head.appendHTTP1(b, q.size() < 0)
 }
 
-// What is forwarded is one request, and means to net/http what it meant to us.
-func FuzzRequestHead(f *testing.F) {
+// What is forwarded is one request, and means to other parsers what rules saw and what was logged.
+func FuzzRequest(f *testing.F) {
 	for _, s := range []string{get, "POST /a?b#c HTTP/1.1\r\nHost: x:1\r\nContent-Length: 3\r\n\r\n", "GET http://a.b/c HTTP/1.0\r\n\r\n",
 		"PUT / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nTransfer-Encoding: identity\n\n", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, x\r\nX-Forwarded-For: 1, 2\r\n\r\n",
-		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length : 1\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"} {
+		"OPTIONS http://a.b?x HTTP/1.1\r\nHost: a\r\n\r\n"} {
 		f.Add([]byte(s))
 	}
-	c := testConn(8080)
+	for _, c := range desyncCases {
+		f.Add([]byte(c.text()))
+	}
+	x := testConn(8080)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n := headEnd(b, 0)
 		if n == 0 {
@@ -45,15 +49,43 @@ func FuzzRequestHead(f *testing.F) {
 		if q.parse(b[:n]) != nil {
 			return
 		}
-		out := targetText(c, nil, &q)
+		out := targetText(x, nil, &q)
 		if end := headEnd(out, 0); end != len(out) {
 			t.Fatalf("more than one head: %q", out)
 		}
 		if bytes.Contains(out, []byte("\x00")) || bytes.Count(out, []byte("\r")) != bytes.Count(out, []byte("\r\n")) {
 			t.Fatalf("control characters: %q", out)
 		}
+		checkAgainstSelf(t, &q, out)
 		checkAgainstStandard(t, &q, out)
 	})
+}
+
+// checkAgainstSelf reads what was forwarded as another balancer of this kind would.
+func checkAgainstSelf(t *testing.T, q *request, out []byte) {
+	var seen request
+	if problem := seen.parse(out); problem != nil && problem != manyForwarded {
+		t.Fatalf("the forwarded head is refused: %v, %q", problem, out)
+	}
+	if !bytes.Equal(q.path, seen.path) || !bytes.Equal(q.query, seen.query) || !bytes.Equal(q.uri, seen.target) || !bytes.Equal(q.method, seen.method) {
+		t.Fatalf("matched %q %q, logged %q, forwarded %q", q.path, q.query, q.uri, seen.target)
+	}
+	if seen.framing != q.framing || seen.length != q.length && q.framing == byLength || seen.minor != 1 || seen.hosts != 1 {
+		t.Fatalf("framing %d %d, forwarded %d %d: %q", q.framing, q.length, seen.framing, seen.length, out)
+	}
+	left := seen.fields
+	for _, f := range q.fields {
+		if f.kind != fieldOther {
+			continue
+		}
+		for len(left) > 0 && left[0].kind != fieldOther {
+			left = left[1:]
+		}
+		if len(left) == 0 || !bytes.Equal(left[0].name, f.name) || !bytes.Equal(left[0].value, f.value) {
+			t.Fatalf("rules saw %q: %q, forwarded is %q", f.name, f.value, out)
+		}
+		left = left[1:]
+	}
 }
 
 func checkAgainstStandard(t *testing.T, q *request, out []byte) {
@@ -65,12 +97,25 @@ func checkAgainstStandard(t *testing.T, q *request, out []byte) {
 	if chunked != (q.framing == byChunks) || q.framing == byLength && r.ContentLength != q.length || q.framing == noBody && r.ContentLength > 0 {
 		t.Fatalf("framing %d %d, net/http sees %v %d: %q", q.framing, q.length, r.TransferEncoding, r.ContentLength, out)
 	}
-	if r.Method != string(q.method) || r.RequestURI != string(q.target) {
-		t.Fatalf("%s %s, want %s %s", r.Method, r.RequestURI, q.method, q.target)
+	if r.Method != string(q.method) || r.RequestURI != string(q.uri) {
+		t.Fatalf("%s %s, want %s %s", r.Method, r.RequestURI, q.method, q.uri)
+	}
+	path, _, _ := strings.Cut(r.RequestURI, "#")
+	path, query, _ := strings.Cut(path, "?")
+	if path != string(q.path) || query != string(q.query) {
+		t.Fatalf("net/http sees %q %q, rules saw %q %q", path, query, q.path, q.query)
+	}
+	if host := string(withoutPort([]byte(r.Host))); len(q.host) > 0 && host != string(appendLower(nil, withoutPort(q.host))) {
+		t.Fatalf("net/http sees host %q, rules saw %q", host, q.host)
+	}
+	for _, f := range q.fields {
+		if f.kind == fieldOther && isPlain(f.value) && !slices.Contains(r.Header.Values(string(f.name)), string(f.value)) {
+			t.Fatalf("rules saw %q: %q, net/http sees %q", f.name, f.value, r.Header)
+		}
 	}
 }
 
-func FuzzResponseHead(f *testing.F) {
+func FuzzResponse(f *testing.F) {
 	for _, s := range []string{hello, "HTTP/1.1 200\r\n\r\n", "HTTP/1.0 404 Not Found\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n", "ICY 200 OK\r\n\r\n"} {
 		f.Add([]byte(s))
@@ -148,6 +193,32 @@ func (s *stepConn) Read(p []byte) (int, error) {
 	n := copy(p[:min(len(p), s.step)], s.b)
 	s.b = s.b[n:]
 	return n, nil
+}
+
+// No cookie is believed but those that this key sealed, and reading them takes no harm.
+func FuzzCookie(f *testing.F) {
+	key := randomSealer()
+	mine := ticket{ticketTarget, idOf(groupARN), netip.MustParseAddrPort("10.0.0.7:80"), testTime}
+	for _, s := range []string{"AWSALB=" + key.seal(mine), "a=b; AWSALB=" + key.seal(mine) + "; c", "AWSALB=", "AWSALB", "; ;=", "AWSALBCORS=x; AWSALB =y",
+		"AWSALB=" + randomSealer().seal(mine), "AWSALB=" + strings.Repeat("A", sealedChars)} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		q := request{fields: []field{{name: []byte("Cookie"), value: b, kind: fieldCookie}}}
+		for _, name := range []string{cookieTarget, cookieTargetCORS, cookieGroup, cookieApp + "0"} {
+			value := q.cookie(name)
+			if value == nil {
+				continue
+			}
+			if !bytes.Contains(b, append([]byte(name+"="), value...)) || bytes.IndexByte(value, ';') >= 0 {
+				t.Fatalf("%s of %q is %q", name, b, value)
+			}
+			if got, ok := key.open(value); ok && (got.kind != mine.kind || got.group != mine.group || got.addr != mine.addr || !got.issued.Equal(mine.issued)) {
+				t.Fatalf("%q was believed: %+v", value, got)
+			}
+		}
+		key.open(b)
+	})
 }
 
 // Rules see exactly the bytes that go to the target: what matches a literal path or query
