@@ -19,6 +19,15 @@ type Action struct {
 	FixedResponseConfig *FixedResponseConfig
 }
 
+// scope is where actions are: a listener, made or still to be made.
+type scope struct {
+	loadBalancer string // ARN
+	protocol     string // of the listener
+	port         int
+}
+
+func (l *Listener) scope() scope { return scope{l.LoadBalancerARN, l.Protocol, l.Port} }
+
 // ForwardConfig shares requests among target groups by weight.
 type ForwardConfig struct {
 	TargetGroups []TargetGroupTuple
@@ -31,7 +40,7 @@ type TargetGroupTuple struct {
 	Weight         *int // 0 to 999; nil: 1
 }
 
-// TargetGroupStickiness is accepted and stored, but has no effect for now.
+// TargetGroupStickiness keeps a client with the target group that it came to first.
 type TargetGroupStickiness struct {
 	Enabled         bool
 	DurationSeconds int // 1 to 604800
@@ -51,13 +60,13 @@ type FixedResponseConfig struct {
 }
 
 // resolveActions checks actions and completes them as descriptions show them.
-func (x *tx) resolveActions(lb string, port int, actions []Action) ([]Action, error) {
+func (x *tx) resolveActions(at scope, actions []Action) ([]Action, error) {
 	if len(actions) == 0 {
 		return nil, invalid("You must specify at least one action")
 	}
 	resolved := make([]Action, 0, 1)
 	for _, action := range actions {
-		next, err := x.resolveAction(lb, port, action)
+		next, err := x.resolveAction(at, action)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +78,7 @@ func (x *tx) resolveActions(lb string, port int, actions []Action) ([]Action, er
 	return resolved, nil
 }
 
-func (x *tx) resolveAction(lb string, port int, a Action) (Action, error) {
+func (x *tx) resolveAction(at scope, a Action) (Action, error) {
 	if a.Order < 0 || a.Order > 50000 {
 		return a, constraint(a.Order, "actions.1.member.order", "have value between 1 and 50000")
 	}
@@ -78,9 +87,9 @@ func (x *tx) resolveAction(lb string, port int, a Action) (Action, error) {
 	}
 	switch a.Type {
 	case "forward":
-		return x.resolveForward(lb, a)
+		return x.resolveForward(at, a)
 	case "redirect":
-		redirect, err := a.RedirectConfig.resolve(port)
+		redirect, err := a.RedirectConfig.resolve(at)
 		a.RedirectConfig = redirect
 		return a, err
 	case "fixed-response":
@@ -111,7 +120,7 @@ func (a Action) checkMembers() error {
 	return nil
 }
 
-func (x *tx) resolveForward(lb string, a Action) (Action, error) {
+func (x *tx) resolveForward(at scope, a Action) (Action, error) {
 	config, err := a.forward()
 	if err != nil {
 		return a, err
@@ -120,7 +129,7 @@ func (x *tx) resolveForward(lb string, a Action) (Action, error) {
 		return a, refuse("TooManyTargetGroups", "An action can forward to at most '%d' target groups", maxTargetGroupsPerAction)
 	}
 	for i, tuple := range config.TargetGroups {
-		if err := x.checkForward(lb, tuple.TargetGroupARN); err != nil {
+		if err := x.checkForward(at, tuple.TargetGroupARN); err != nil {
 			return a, err
 		}
 		if tuple.Weight == nil {
@@ -130,8 +139,11 @@ func (x *tx) resolveForward(lb string, a Action) (Action, error) {
 			return a, constraint(w, "actions.1.member.forwardConfig.targetGroups.1.member.weight", "have value between 0 and 999")
 		}
 	}
-	if s := config.Stickiness; s.Enabled && (s.DurationSeconds < 1 || s.DurationSeconds > 604800) {
-		return a, invalid("Target group stickiness duration must be between 1 and 604800 seconds")
+	if err := x.checkStickiness(config); err != nil {
+		return a, err
+	}
+	if err := x.checkUniqueGroups(at.loadBalancer, config); err != nil {
+		return a, err
 	}
 	a.ForwardConfig, a.TargetGroupARN = config, ""
 	if len(config.TargetGroups) == 1 {
@@ -162,15 +174,37 @@ func (a Action) forward() (*ForwardConfig, error) {
 	return config, nil
 }
 
-// checkForward checks that a load balancer may forward to a group: one load balancer per group.
-func (x *tx) checkForward(lb, group string) error {
-	if _, err := x.targetGroup(group); err != nil {
+// checkForward checks that a listener may forward to a group: one load balancer per group,
+// and HTTP/2 and gRPC behind HTTPS only (ALB-247).
+func (x *tx) checkForward(at scope, group string) error {
+	tg, err := x.targetGroup(group)
+	if err != nil {
 		return err
 	}
+	if tg.ProtocolVersion != "HTTP1" && at.protocol != "HTTPS" {
+		return refuse("InvalidLoadBalancerAction", "Listener protocol '%s' is not supported with a target group with the protocol-version '%s'", at.protocol, tg.ProtocolVersion)
+	}
 	for _, other := range x.loadBalancersOf(group) {
-		if other != lb {
+		if other != at.loadBalancer {
 			return refuse("TargetGroupAssociationLimit", "The following target groups cannot be associated with more than one load balancer: %s", group)
 		}
+	}
+	return nil
+}
+
+// checkUniqueGroups checks how many target groups a load balancer would use.
+func (x *tx) checkUniqueGroups(lb string, config *ForwardConfig) error {
+	used := map[string]bool{}
+	for _, tuple := range config.TargetGroups {
+		used[tuple.TargetGroupARN] = true
+	}
+	for group, balancers := range x.uses() {
+		if slices.Contains(balancers, lb) {
+			used[group] = true
+		}
+	}
+	if len(used) > maxGroupsPerLoadBalancer {
+		return refuse("TooManyUniqueTargetGroupsPerLoadBalancer", "The maximum number of unique target groups '%d' has been reached on load balancer '%s'", maxGroupsPerLoadBalancer, lb)
 	}
 	return nil
 }
@@ -178,7 +212,7 @@ func (x *tx) checkForward(lb, group string) error {
 var redirectPort = regexp.MustCompile(`^([0-9]{1,5}|#\{port\})$`)
 
 // resolve checks a redirect and fills in the placeholders that keep the request's own (ALB-230).
-func (r RedirectConfig) resolve(port int) (*RedirectConfig, error) {
+func (r RedirectConfig) resolve(at scope) (*RedirectConfig, error) {
 	r.Protocol = cmp.Or(r.Protocol, "#{protocol}")
 	r.Host = cmp.Or(r.Host, "#{host}")
 	r.Port = cmp.Or(r.Port, "#{port}")
@@ -197,17 +231,18 @@ func (r RedirectConfig) resolve(port int) (*RedirectConfig, error) {
 		return nil, invalid("The redirect path '%s' must begin with '/' and cannot be longer than '128' characters", r.Path)
 	case len(r.Query) > 128 || strings.HasPrefix(r.Query, "?"):
 		return nil, invalid("The redirect query '%s' must not begin with '?' and cannot be longer than '128' characters", r.Query)
-	case r.loops(port):
+	case at.protocol == "HTTPS" && r.Protocol == "HTTP":
+		return nil, refuse("InvalidLoadBalancerAction", "The redirect configuration is not valid because it redirects HTTPS to HTTP.")
+	case r.loops(at):
 		return nil, refuse("InvalidLoadBalancerAction", "The redirect configuration is not valid because it creates a loop.")
 	}
 	return &r, nil
 }
 
-// loops reports whether a redirect of an HTTP listener changes none of protocol, host,
-// port and path.
-func (r RedirectConfig) loops(port int) bool {
-	return (r.Protocol == "#{protocol}" || r.Protocol == "HTTP") && r.Host == "#{host}" &&
-		(r.Port == "#{port}" || r.Port == strconv.Itoa(port)) && r.Path == "/#{path}"
+// loops reports whether a redirect changes none of protocol, host, port and path.
+func (r RedirectConfig) loops(at scope) bool {
+	return (r.Protocol == "#{protocol}" || r.Protocol == at.protocol) && r.Host == "#{host}" &&
+		(r.Port == "#{port}" || r.Port == strconv.Itoa(at.port)) && r.Path == "/#{path}"
 }
 
 var (
@@ -226,12 +261,4 @@ func (f FixedResponseConfig) check() error {
 		return constraint(f.MessageBody, "actions.1.member.fixedResponseConfig.messageBody", "have length less than or equal to 1024")
 	}
 	return nil
-}
-
-func (x *tx) warnActions(arn string, actions []Action) {
-	for _, a := range actions {
-		if a.ForwardConfig != nil && a.ForwardConfig.Stickiness.Enabled {
-			x.warn(arn, "TargetGroupStickinessConfig is accepted but has no effect in drydock yet", "TargetGroupStickinessConfig")
-		}
-	}
 }

@@ -14,7 +14,7 @@ import (
 // Attribute is a key and a value; values are strings whatever they mean.
 type Attribute struct{ Key, Value string }
 
-// attributeSpec is what there is to know about one attribute (ALB-210, ALB-211).
+// attributeSpec is what there is to know about one attribute (ALB-210, ALB-211, ALB-241).
 type attributeSpec struct {
 	key, value string // and its default
 	check      func(string) bool
@@ -39,8 +39,31 @@ func integer(key, value string, low, high int) attributeSpec {
 	}}
 }
 
-func text(key, value string) attributeSpec {
-	return attributeSpec{key: key, value: value, check: func(v string) bool { return len(v) <= 1024 }}
+var (
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	prefixPart = regexp.MustCompile(`^[A-Za-z0-9!_.*'()=:@,+-]+$`)
+)
+
+// bucket is the name of an S3 bucket, by S3's rules; it becomes the name of a directory.
+func bucket(key string) attributeSpec {
+	return attributeSpec{key: key, check: func(v string) bool {
+		return v == "" || bucketName.MatchString(v) && !strings.Contains(v, "..")
+	}}
+}
+
+// prefix is the beginning of the names of log files: it may not contain AWSLogs (ALB-242).
+func prefix(key string) attributeSpec {
+	return attributeSpec{key: key, check: func(v string) bool {
+		if v == "" {
+			return true
+		}
+		for _, part := range strings.Split(v, "/") {
+			if !prefixPart.MatchString(part) || part == "." || part == ".." || part == "AWSLogs" {
+				return false
+			}
+		}
+		return len(v) <= 1024
+	}}
 }
 
 // either accepts a word, or what spec accepts.
@@ -51,51 +74,54 @@ func either(word string, spec attributeSpec) attributeSpec {
 }
 
 var loadBalancerAttributes = []attributeSpec{
-	boolean("access_logs.s3.enabled", "false").withoutEffect(),
-	text("access_logs.s3.bucket", ""),
-	text("access_logs.s3.prefix", ""),
+	boolean("access_logs.s3.enabled", "false"),
+	bucket("access_logs.s3.bucket"),
+	prefix("access_logs.s3.prefix"),
 	integer("idle_timeout.timeout_seconds", "60", 1, 4000),
 	boolean("deletion_protection.enabled", "false"),
-	boolean("routing.http2.enabled", "true").withoutEffect(),
+	boolean("routing.http2.enabled", "true"),
 	boolean("routing.http.drop_invalid_header_fields.enabled", "false"),
 	oneOf("routing.http.xff_header_processing.mode", "append", "append", "preserve", "remove"),
 	boolean("routing.http.preserve_host_header.enabled", "false"),
 	boolean("routing.http.xff_client_port.enabled", "false"),
 	oneOf("routing.http.desync_mitigation_mode", "defensive", "monitor", "defensive", "strictest"),
-	boolean("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false").withoutEffect(),
+	boolean("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false"),
 	boolean("load_balancing.cross_zone.enabled", "true").withoutEffect(),
 	boolean("waf.fail_open.enabled", "false").withoutEffect(),
 	integer("client_keep_alive.seconds", "3600", 60, 604800),
-	boolean("connection_logs.s3.enabled", "false").withoutEffect(),
-	text("connection_logs.s3.bucket", ""),
-	text("connection_logs.s3.prefix", ""),
-	boolean("health_check_logs.s3.enabled", "false").withoutEffect(),
-	text("health_check_logs.s3.bucket", ""),
-	text("health_check_logs.s3.prefix", ""),
+	boolean("connection_logs.s3.enabled", "false"),
+	bucket("connection_logs.s3.bucket"),
+	prefix("connection_logs.s3.prefix"),
+	boolean("health_check_logs.s3.enabled", "false"),
+	bucket("health_check_logs.s3.bucket"),
+	prefix("health_check_logs.s3.prefix"),
 	boolean("zonal_shift.config.enabled", "false").withoutEffect(),
 	boolean("ipv6.deny_all_igw_traffic", "false").withoutEffect(),
 }
 
 var targetGroupAttributes = []attributeSpec{
 	integer("deregistration_delay.timeout_seconds", "300", 0, 3600),
-	boolean("stickiness.enabled", "false").withoutEffect(),
+	boolean("stickiness.enabled", "false"),
 	oneOf("stickiness.type", "lb_cookie", "lb_cookie", "app_cookie"),
 	integer("stickiness.lb_cookie.duration_seconds", "86400", 1, 604800),
 	integer("stickiness.app_cookie.duration_seconds", "86400", 1, 604800),
 	{key: "stickiness.app_cookie.cookie_name", check: appCookieName},
-	either("0", integer("slow_start.duration_seconds", "0", 30, 900)).withoutEffect(),
-	oneOf("load_balancing.algorithm.type", "round_robin", "round_robin", "least_outstanding_requests", "weighted_random").withoutEffect(),
+	either("0", integer("slow_start.duration_seconds", "0", 30, 900)),
+	oneOf("load_balancing.algorithm.type", "round_robin", "round_robin", "least_outstanding_requests", "weighted_random"),
 	oneOf("load_balancing.algorithm.anomaly_mitigation", "off", "on", "off").withoutEffect(),
 	oneOf("load_balancing.cross_zone.enabled", "use_load_balancer_configuration", "true", "false", "use_load_balancer_configuration").withoutEffect(),
 	either("off", integer("target_group_health.dns_failover.minimum_healthy_targets.count", "1", 1, maxTargets)).withoutEffect(),
 	either("off", integer("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", 1, 100)).withoutEffect(),
-	integer("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", 1, maxTargets).withoutEffect(),
-	either("off", integer("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", 1, 100)).withoutEffect(),
+	integer("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", 1, maxTargets),
+	either("off", integer("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", 1, 100)),
 	{key: "lambda.multi_value_headers.enabled", value: "false", check: func(v string) bool { return v == "false" }, hidden: true},
 }
 
-func appCookieName(v string) bool {
-	return len(v) <= 512 && !strings.HasPrefix(v, "AWSALB")
+// foreignAttributes are those of target groups of other kinds of load balancer (ALB-243).
+var foreignAttributes = []string{
+	"deregistration_delay.connection_termination.enabled", "preserve_client_ip.enabled", "proxy_protocol_v2.enabled",
+	"target_failover.on_deregistration", "target_failover.on_unhealthy", "target_health_state.unhealthy.connection_termination.enabled",
+	"target_health_state.unhealthy.draining_interval_seconds", "tcp.idle_timeout.seconds",
 }
 
 func specOf(specs []attributeSpec, key string) *attributeSpec {
@@ -128,7 +154,7 @@ func (tg TargetGroup) attribute(key string) string {
 
 var attributeKey = regexp.MustCompile(`^[a-zA-Z0-9._]{1,256}$`)
 
-// mergeAttributes returns set with changes; noun is "load balancer" or "target group".
+// mergeAttributes returns set with changes; noun is "load balancer", "target group" or "listener".
 func mergeAttributes(noun string, specs []attributeSpec, set map[string]string, changes []Attribute) (map[string]string, error) {
 	merged := maps.Clone(set)
 	if merged == nil {
@@ -137,6 +163,8 @@ func mergeAttributes(noun string, specs []attributeSpec, set map[string]string, 
 	for _, change := range changes {
 		spec := specOf(specs, change.Key)
 		switch {
+		case slices.Contains(foreignAttributes, change.Key):
+			return nil, refuse("InvalidConfigurationRequest", "The provided %s attribute is not supported", noun)
 		case !attributeKey.MatchString(change.Key) || spec == nil:
 			return nil, invalid("%s attribute key '%s' is not recognized", upperFirst(noun), change.Key) // ALB-212
 		case !spec.check(change.Value):
@@ -247,6 +275,9 @@ func (b *Balancer) ModifyTargetGroupAttributes(ctx context.Context, arn string, 
 		if err := next.checkAttributePairs(); err != nil {
 			return err
 		}
+		if err := x.checkStickyUses(&next); err != nil {
+			return err
+		}
 		x.warnIgnored(arn, targetGroupAttributes, tg.Attributes, changes)
 		x.targetGroups.put(x, arn, &next)
 		x.event(timeline.Config, arn, "modified attributes of target group "+tg.Name, attributeData(changes))
@@ -261,15 +292,22 @@ func (b *Balancer) ModifyTargetGroupAttributes(ctx context.Context, arn string, 
 // checkAttributePairs refuses values that exclude each other (ALB-214).
 func (tg TargetGroup) checkAttributePairs() error {
 	algorithm := tg.attribute("load_balancing.algorithm.type")
+	slow := tg.attribute("slow_start.duration_seconds") != "0"
 	switch {
-	case tg.attribute("slow_start.duration_seconds") != "0" && algorithm != "round_robin":
-		return refuse("InvalidConfigurationRequest", "You cannot enable slow start on a target group with the load balancing algorithm '%s'", algorithm)
+	case slow && algorithm == "least_outstanding_requests":
+		return refuse("InvalidConfigurationRequest", "You cannot enable both slow start and least outstanding requests algorithm on a target group")
+	case slow && algorithm == "weighted_random":
+		return refuse("InvalidConfigurationRequest", "You cannot enable both slow start and weighted random algorithm on a target group")
 	case tg.attribute("load_balancing.algorithm.anomaly_mitigation") == "on" && algorithm != "weighted_random":
 		return refuse("InvalidConfigurationRequest", "You cannot enable anomaly mitigation on a target group with the load balancing algorithm '%s'", algorithm)
-	case tg.attribute("stickiness.enabled") == "true" && tg.attribute("load_balancing.cross_zone.enabled") == "false":
+	case !tg.sticky():
+		return nil
+	case algorithm == "weighted_random":
+		return refuse("InvalidConfigurationRequest", "You cannot have both stickiness and weighted random algorithm enabled on the same target group.")
+	case tg.attribute("load_balancing.cross_zone.enabled") == "false":
 		return refuse("InvalidConfigurationRequest", "You cannot enable stickiness on a target group with cross-zone load balancing disabled")
-	case tg.attribute("stickiness.enabled") == "true" && tg.attribute("stickiness.type") == "app_cookie" && tg.attribute("stickiness.app_cookie.cookie_name") == "":
-		return refuse("InvalidConfigurationRequest", "You must specify 'stickiness.app_cookie.cookie_name' for stickiness of type 'app_cookie'")
+	case tg.attribute("stickiness.type") == "app_cookie" && tg.attribute("stickiness.app_cookie.cookie_name") == "":
+		return refuse("InvalidConfigurationRequest", "You must set an application cookie name to enable stickiness of type 'app_cookie'")
 	}
 	return nil
 }

@@ -31,7 +31,9 @@ type Config struct {
 	PortOffset int        // added to every listener's port on Address
 	Pace       Pace       // FastPace
 	DNSSuffix  string     // elb.localhost
-	Mark       uint32     // SO_MARK of connections to targets; 0: none
+
+	Certificates    Certificates  // nil: no certificate is known
+	StaleConnection time.Duration // the fault of SetFault for target groups without one of their own
 }
 
 func (c Config) withDefaults() Config {
@@ -72,8 +74,10 @@ type Balancer struct {
 	subscribersMu sync.Mutex
 	subscribers   map[chan struct{}]bool
 
-	version   int64 // of the last snapshot; under mu
-	lastEvent int64 // the highest number of an event committed; under mu
+	cookieKey []byte  // seals stickiness cookies; made once for all runs
+	outside   outside // what the last snapshot took from elsewhere; under mu
+	version   int64   // of the last snapshot; under mu
+	lastEvent int64   // the highest number of an event committed; under mu
 }
 
 // view is what readers see: a state, and what the node said about it.
@@ -97,6 +101,9 @@ func Open(ctx context.Context, store Store, n Node, network Network, config Conf
 	if err := b.releaseOrphans(ctx, s); err != nil {
 		return nil, fmt.Errorf("open balancer: %w", err)
 	}
+	if err := b.loadCookieKey(ctx); err != nil {
+		return nil, fmt.Errorf("open balancer: %w", err)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.view.Store(&view{state: s})
@@ -113,6 +120,9 @@ func (b *Balancer) sayOpened(ctx context.Context, s state) error {
 	return b.change(ctx, func(x *tx) error {
 		x.event(timeline.Config, "load balancers", fmt.Sprintf("%d load balancers and %d target groups loaded",
 			len(s.loadBalancers.rows), len(s.targetGroups.rows)), nil)
+		if stale := b.config.StaleConnection; stale > 0 {
+			x.warnFault("load balancers", "of all target groups without one of their own", stale)
+		}
 		return nil
 	})
 }
@@ -216,6 +226,23 @@ func (b *Balancer) reportProblems(ctx context.Context, before, after map[string]
 		}
 		return nil
 	})
+}
+
+// Reapply gives the node the present state anew, with a new version: it may have lost the
+// last one.
+func (b *Balancer) Reapply(ctx context.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.apply(ctx, "")
+}
+
+// refresh is Reapply if what a snapshot takes from elsewhere has changed.
+func (b *Balancer) refresh(ctx context.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.look(b.view.Load().state).same(b.outside) {
+		b.apply(ctx, "")
+	}
 }
 
 // Changes returns a channel that holds a token whenever something changed since it was

@@ -239,10 +239,10 @@ func TestAttributes_DefaultsAndWarnings(t *testing.T) {
 			t.Errorf("%s is %q; want %q", key, got[key], value)
 		}
 	}
-	must(w.ModifyTargetGroupAttributes(t.Context(), tg.ARN, []Attribute{{"slow_start.duration_seconds", "30"}, {"deregistration_delay.timeout_seconds", "5"}}))
+	must(w.ModifyTargetGroupAttributes(t.Context(), tg.ARN, []Attribute{{"slow_start.duration_seconds", "30"}, {"load_balancing.cross_zone.enabled", "false"}}))
 	warnings := w.store.told(timeline.Warning)
-	if len(warnings) != 1 || warnings[0].Data["field"] != "slow_start.duration_seconds" {
-		t.Errorf("warnings are %+v; want one on slow start", warnings)
+	if len(warnings) != 1 || warnings[0].Data["field"] != "load_balancing.cross_zone.enabled" {
+		t.Errorf("warnings are %+v; want one on cross-zone load balancing", warnings)
 	}
 }
 
@@ -269,7 +269,7 @@ func TestRules_BothFormsOfAConditionAreDescribed(t *testing.T) {
 	tg := w.targetGroup("users")
 	l := w.listener(w.loadBalancer("shop").ARN, 80, forwardTo(tg.ARN))
 	rule := must(w.CreateRule(t.Context(), CreateRuleInput{ListenerARN: l.ARN, Priority: 7, Actions: forwardTo(tg.ARN), Conditions: []Condition{
-		{Field: "host-header", HostHeaderConfig: &ValuesConfig{[]string{"*.example.com"}}}, {Field: "path-pattern", Values: []string{"/a"}},
+		{Field: "host-header", HostHeaderConfig: &ValuesConfig{Values: []string{"*.example.com"}}}, {Field: "path-pattern", Values: []string{"/a"}},
 	}}))
 	for _, c := range rule.Conditions {
 		if len(c.Values) != 1 || c.HostHeaderConfig == nil && c.PathPatternConfig == nil {
@@ -352,18 +352,18 @@ func (w *world) fill() {
 	}
 	create(10, Action{Type: "forward", ForwardConfig: &ForwardConfig{TargetGroups: []TargetGroupTuple{{tg.ARN, nil}, {orders.ARN, &none}}}},
 		Condition{Field: "host-header", Values: []string{"shop.example.com"}},
-		Condition{Field: "http-header", HTTPHeaderConfig: &HTTPHeaderConfig{"X-Beta", []string{"yes"}}})
+		Condition{Field: "http-header", HTTPHeaderConfig: &HTTPHeaderConfig{HTTPHeaderName: "X-Beta", Values: []string{"yes"}}})
 	create(9, Action{Type: "redirect", RedirectConfig: &RedirectConfig{StatusCode: "HTTP_301", Protocol: "HTTPS", Port: "443"}},
 		Condition{Field: "query-string", QueryStringConfig: &QueryStringConfig{[]QueryStringKeyValue{{"v", "2"}}}},
-		Condition{Field: "http-request-method", HTTPRequestMethodConfig: &ValuesConfig{[]string{"GET"}}})
+		Condition{Field: "http-request-method", HTTPRequestMethodConfig: &ValuesConfig{Values: []string{"GET"}}})
 	create(100, Action{Type: "fixed-response", FixedResponseConfig: &FixedResponseConfig{StatusCode: "404", ContentType: "application/json", MessageBody: `{"error": "Not Found"}`}},
-		Condition{Field: "source-ip", SourceIPConfig: &ValuesConfig{[]string{"10.0.0.0/8"}}})
+		Condition{Field: "source-ip", SourceIPConfig: &ValuesConfig{Values: []string{"10.0.0.0/8"}}})
 	must(w.ModifyLoadBalancerAttributes(w.t.Context(), lb.ARN, []Attribute{{"idle_timeout.timeout_seconds", "30"}}))
 }
 
 func TestSnapshot_Golden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, Config{PortOffset: 8000, Mark: 77})
+		w := newWorld(t, Config{PortOffset: 8000})
 		w.fill()
 		got, err := json.MarshalIndent(w.node.last(), "", "  ")
 		if err != nil {
@@ -371,6 +371,8 @@ func TestSnapshot_Golden(t *testing.T) {
 		}
 		vpcAddress := must(w.DescribeLoadBalancers(t.Context(), nil, nil))[0].VPCAddress.String()
 		got = bytes.ReplaceAll(got, []byte(vpcAddress), []byte("192.0.2.1")) // the network's choice
+		key := must(json.Marshal(w.node.last().CookieKey))
+		got = bytes.ReplaceAll(got, key, []byte(`"random"`))
 		golden := filepath.Join("testdata", "snapshot.json")
 		if os.Getenv("UPDATE_GOLDEN") != "" {
 			os.MkdirAll("testdata", 0o755)

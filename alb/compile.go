@@ -13,7 +13,8 @@ import (
 // below the number of the last event: events with lower ones are what led to it.
 func (b *Balancer) compile(s state) node.Snapshot {
 	b.version = max(b.version+1, b.lastEvent)
-	snapshot := node.Snapshot{Version: uint64(b.version)}
+	b.outside = b.look(s)
+	snapshot := node.Snapshot{Version: uint64(b.version), Certificates: b.outside.certificates, CookieKey: b.cookieKey}
 	byARN := func(*LoadBalancer) bool { return true }
 	for _, lb := range sorted(s.loadBalancers, byARN, func(a, b *LoadBalancer) int { return cmp.Compare(a.ARN, b.ARN) }) {
 		snapshot.LoadBalancers = append(snapshot.LoadBalancers, b.compileLoadBalancer(s, lb))
@@ -23,7 +24,8 @@ func (b *Balancer) compile(s state) node.Snapshot {
 	for _, tg := range sorted(s.targetGroups, all, func(a, b *TargetGroup) int { return cmp.Compare(a.ARN, b.ARN) }) {
 		group := b.compileTargetGroup(tg, targets[tg.ARN])
 		for _, arn := range uses[tg.ARN] {
-			group.InUse, group.Source, group.Mark = true, s.loadBalancers.rows[arn].VPCAddress, b.config.Mark
+			source := b.outside.sources[arn]
+			group.InUse, group.Source, group.Mark = true, source.addr, source.mark
 		}
 		snapshot.TargetGroups = append(snapshot.TargetGroups, group)
 	}
@@ -31,8 +33,9 @@ func (b *Balancer) compile(s state) node.Snapshot {
 }
 
 func (b *Balancer) compileLoadBalancer(s state, lb *LoadBalancer) node.LoadBalancer {
+	source := b.outside.sources[lb.ARN]
 	compiled := node.LoadBalancer{
-		ARN: lb.ARN, ID: lb.ID(), DNSName: lb.DNSName, Source: lb.VPCAddress, Mark: b.config.Mark,
+		ARN: lb.ARN, ID: lb.ID(), DNSName: lb.DNSName, Address: lb.VPCAddress, Source: source.addr, Mark: source.mark,
 		Attributes: node.LoadBalancerAttributes{
 			IdleTimeout:             seconds(lb.attribute("idle_timeout.timeout_seconds")),
 			ClientKeepAlive:         seconds(lb.attribute("client_keep_alive.seconds")),
@@ -41,6 +44,11 @@ func (b *Balancer) compileLoadBalancer(s state, lb *LoadBalancer) node.LoadBalan
 			XFFHeaderProcessing:     lb.attribute("routing.http.xff_header_processing.mode"),
 			XFFClientPort:           lb.attribute("routing.http.xff_client_port.enabled") == "true",
 			DesyncMitigationMode:    lb.attribute("routing.http.desync_mitigation_mode"),
+			NoHTTP2:                 lb.attribute("routing.http2.enabled") == "false",
+			TLSHeaders:              lb.attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled") == "true",
+			AccessLogs:              lb.logBucket("access_logs"),
+			ConnectionLogs:          lb.logBucket("connection_logs"),
+			HealthCheckLogs:         lb.logBucket("health_check_logs"),
 		},
 	}
 	for _, l := range s.listenersOf(lb.ARN) {
@@ -49,8 +57,19 @@ func (b *Balancer) compileLoadBalancer(s state, lb *LoadBalancer) node.LoadBalan
 	return compiled
 }
 
+// logBucket returns where a kind of log goes; nil if it is disabled.
+func (lb LoadBalancer) logBucket(kind string) *node.LogBucket {
+	if lb.attribute(kind+".s3.enabled") != "true" {
+		return nil
+	}
+	return &node.LogBucket{Bucket: lb.attribute(kind + ".s3.bucket"), Prefix: lb.attribute(kind + ".s3.prefix")}
+}
+
 func compileListener(s state, lb *LoadBalancer, l *Listener) node.Listener {
-	compiled := node.Listener{ARN: l.ARN, Protocol: l.Protocol, Port: l.Port, Addresses: []netip.AddrPort{l.Address}}
+	compiled := node.Listener{
+		ARN: l.ARN, Protocol: l.Protocol, Port: l.Port, Addresses: []netip.AddrPort{l.Address},
+		Certificates: l.served(), SSLPolicy: l.SSLPolicy, Attributes: l.compileAttributes(),
+	}
 	if lb.VPCAddress.IsValid() {
 		compiled.Addresses = append(compiled.Addresses, netip.AddrPortFrom(lb.VPCAddress, uint16(l.Port)))
 	}
@@ -71,11 +90,14 @@ func compileRule(rule *Rule) node.Rule {
 			}
 		case httpHeader:
 			condition.Name = c.HTTPHeaderConfig.HTTPHeaderName
-			condition.Values = c.HTTPHeaderConfig.Values
+			condition.Values, condition.Regex = c.HTTPHeaderConfig.Values, c.HTTPHeaderConfig.RegexValues
 		default:
-			condition.Values = c.texts()
+			condition.Values, condition.Regex = c.texts(), c.RegexValues
 		}
 		compiled.Conditions = append(compiled.Conditions, condition)
+	}
+	for _, t := range rule.Transforms {
+		compiled.Transforms = append(compiled.Transforms, node.Transform{Type: t.Type, Regex: t.Rewrites[0].Regex, Replace: t.Rewrites[0].Replace})
 	}
 	return compiled
 }
@@ -84,6 +106,9 @@ func compileAction(a Action) node.Action {
 	switch {
 	case a.ForwardConfig != nil:
 		forward := &node.Forward{}
+		if s := a.ForwardConfig.Stickiness; s.Enabled {
+			forward.Stickiness = time.Duration(s.DurationSeconds) * time.Second
+		}
 		for _, tuple := range a.ForwardConfig.TargetGroups {
 			forward.TargetGroups = append(forward.TargetGroups, node.WeightedTargetGroup{ARN: tuple.TargetGroupARN, Weight: *tuple.Weight})
 		}
@@ -109,9 +134,14 @@ func number(digits string) int {
 func (b *Balancer) compileTargetGroup(tg *TargetGroup, targets []*registration) node.TargetGroup {
 	h := tg.HealthCheck
 	compiled := node.TargetGroup{
-		ARN: tg.ARN, Name: tg.Name, Protocol: tg.Protocol, Algorithm: "round_robin",
+		ARN: tg.ARN, Name: tg.Name, Protocol: tg.Protocol, ProtocolVersion: tg.ProtocolVersion,
+		Algorithm: tg.attribute("load_balancing.algorithm.type"), SlowStart: seconds(tg.attribute("slow_start.duration_seconds")),
+		Stickiness:               tg.compileStickiness(),
+		MinimumHealthyCount:      minimum(tg.attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"), "1"),
+		MinimumHealthyPercentage: minimum(tg.attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"), "off"),
+		StaleConnection:          cmp.Or(tg.StaleConnection, b.config.StaleConnection),
 		HealthCheck: node.HealthCheck{
-			Enabled: *h.Enabled, Protocol: h.Protocol, Path: h.Path, Matcher: h.Matcher,
+			Enabled: *h.Enabled, Protocol: h.Protocol, Path: h.Path, Matcher: cmp.Or(h.GRPCMatcher, h.Matcher),
 			Interval: time.Duration(h.IntervalSeconds) * time.Second, Timeout: time.Duration(h.TimeoutSeconds) * time.Second,
 			HealthyThreshold: h.HealthyThresholdCount, UnhealthyThreshold: h.UnhealthyThresholdCount,
 			InitialInterval: b.config.Pace.InitialInterval,
@@ -124,6 +154,26 @@ func (b *Balancer) compileTargetGroup(tg *TargetGroup, targets []*registration) 
 		compiled.Targets = append(compiled.Targets, compileTarget(r))
 	}
 	return compiled
+}
+
+// minimum returns a minimum of healthy targets; 0 for the default.
+func minimum(value, byDefault string) int {
+	if value == byDefault {
+		return 0
+	}
+	return number(value)
+}
+
+func (tg *TargetGroup) compileStickiness() *node.Stickiness {
+	if !tg.sticky() {
+		return nil
+	}
+	kind := tg.attribute("stickiness.type")
+	s := &node.Stickiness{Type: kind, Duration: seconds(tg.attribute("stickiness." + kind + ".duration_seconds"))}
+	if kind == "app_cookie" {
+		s.CookieName = tg.attribute("stickiness.app_cookie.cookie_name")
+	}
+	return s
 }
 
 func compileTarget(r *registration) node.Target {

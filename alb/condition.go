@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -19,16 +18,18 @@ type Condition struct {
 	HTTPRequestMethodConfig *ValuesConfig
 	QueryStringConfig       *QueryStringConfig
 	SourceIPConfig          *ValuesConfig
-	RegexValues             []string // refused for now
+	RegexValues             []string // of host-header and path-pattern
 }
 
-// ValuesConfig holds the values of a condition, one of which must match.
-type ValuesConfig struct{ Values []string }
+// ValuesConfig holds the values of a condition, one of which must match. Conditions on the
+// host header and the path may have regular expressions (RE2) instead.
+type ValuesConfig struct{ Values, RegexValues []string }
 
 // HTTPHeaderConfig holds a condition on a header.
 type HTTPHeaderConfig struct {
 	HTTPHeaderName string
 	Values         []string
+	RegexValues    []string // RE2, instead of Values
 }
 
 // QueryStringConfig holds a condition on the query string.
@@ -65,7 +66,7 @@ func resolveConditions(conditions []Condition) ([]Condition, error) {
 			return nil, invalid("A rule can only have one '%s' condition", c.Field)
 		}
 		once[c.Field] = c.Field != httpHeader && c.Field != queryString
-		values += len(c.texts())
+		values += len(c.texts()) + len(c.regexes())
 		wildcards += c.wildcards()
 		resolved = append(resolved, c)
 	}
@@ -79,17 +80,14 @@ func resolveConditions(conditions []Condition) ([]Condition, error) {
 }
 
 func (c Condition) resolve() (Condition, error) {
-	if len(c.RegexValues) > 0 {
-		return c, unsupported("InvalidConfigurationRequest", "RegexValues of a condition", "use Values with wildcards")
-	}
 	if err := c.checkMembers(); err != nil {
 		return c, err
 	}
 	switch c.Field {
 	case hostHeader:
-		return c.resolveValues(&c.HostHeaderConfig, checkHost)
+		return c.resolveValues("HostHeaderConfig", c.HostHeaderConfig, checkHost)
 	case pathPattern:
-		return c.resolveValues(&c.PathPatternConfig, checkPath)
+		return c.resolveValues("PathPatternConfig", c.PathPatternConfig, checkPath)
 	case requestMethod:
 		return c, checkValues(c.Field, c.texts(), checkMethod)
 	case sourceIP:
@@ -98,7 +96,7 @@ func (c Condition) resolve() (Condition, error) {
 		if err := checkHeaderName(c.HTTPHeaderConfig.HTTPHeaderName); err != nil {
 			return c, err
 		}
-		return c, checkValues(c.Field, c.texts(), checkText)
+		return c.resolveHeader()
 	case queryString:
 		return c, c.checkQuery()
 	}
@@ -107,6 +105,9 @@ func (c Condition) resolve() (Condition, error) {
 
 // checkMembers checks that a condition has the configuration of its field and no other.
 func (c Condition) checkMembers() error {
+	if c.Field != hostHeader && c.Field != pathPattern && len(c.RegexValues) > 0 && c.Field != httpHeader {
+		return invalid("You cannot specify 'RegexValues' for a condition of field '%s'", c.Field)
+	}
 	for _, member := range []struct {
 		field, name string
 		present     bool
@@ -118,7 +119,7 @@ func (c Condition) checkMembers() error {
 		{queryString, "QueryStringConfig", c.QueryStringConfig != nil},
 		{sourceIP, "SourceIpConfig", c.SourceIPConfig != nil},
 	} {
-		legacy := (c.Field == hostHeader || c.Field == pathPattern) && len(c.Values) > 0
+		legacy := (c.Field == hostHeader || c.Field == pathPattern) && len(c.Values)+len(c.RegexValues) > 0
 		switch {
 		case c.Field == member.field && !member.present && !legacy:
 			return invalid("You must specify '%s' for a condition of field '%s'", member.name, c.Field)
@@ -129,23 +130,70 @@ func (c Condition) checkMembers() error {
 	return nil
 }
 
-// resolveValues fills in Values and the configuration from each other: descriptions
-// hold both (ALB-233).
-func (c Condition) resolveValues(config **ValuesConfig, check func(string) error) (Condition, error) {
+// resolveValues takes values from either of the two places where they may be given, and puts
+// them into both: descriptions hold both (ALB-233, ALB-244).
+func (c Condition) resolveValues(member string, config *ValuesConfig, check func(string) error) (Condition, error) {
 	switch {
-	case *config == nil:
-		*config = &ValuesConfig{Values: c.Values}
-	case len(c.Values) > 0 && !slices.Equal(c.Values, (*config).Values):
-		return c, invalid("You cannot specify both 'Values' and a configuration with other values for a condition of field '%s'", c.Field)
+	case config == nil:
+		config = &ValuesConfig{Values: c.Values, RegexValues: c.RegexValues}
+	case len(c.Values) > 0:
+		return c, invalid("You cannot provide both Values and '%s' for a condition of type '%s'", member, c.Field)
+	case len(c.RegexValues) > 0:
+		return c, invalid("You cannot provide both RegexValues and '%s' for a condition of type '%s'", member, c.Field)
 	}
-	values := (*config).Values
-	c.Values = values
+	c.Values, c.RegexValues = config.Values, config.RegexValues
 	if c.Field == hostHeader {
-		c.HostHeaderConfig = &ValuesConfig{Values: values}
+		c.HostHeaderConfig = config
 	} else {
-		c.PathPatternConfig = &ValuesConfig{Values: values}
+		c.PathPatternConfig = config
 	}
-	return c, checkValues(c.Field, values, check)
+	return c, c.checkEither(config.Values, config.RegexValues, check)
+}
+
+// resolveHeader takes regular expressions for a header from either of the two places where
+// they may be given.
+func (c Condition) resolveHeader() (Condition, error) {
+	config := *c.HTTPHeaderConfig
+	if len(c.RegexValues) > 0 {
+		if len(config.RegexValues) > 0 {
+			return c, invalid("You cannot provide both RegexValues and 'HttpHeaderConfig.RegexValues' for a condition of type '%s'", c.Field)
+		}
+		config.RegexValues, c.RegexValues = c.RegexValues, nil
+	}
+	c.HTTPHeaderConfig = &config
+	return c, c.checkEither(config.Values, config.RegexValues, checkText)
+}
+
+// checkEither checks the values of a condition, or the regular expressions that it has
+// instead (ALB-245).
+func (c Condition) checkEither(values, regexes []string, check func(string) error) error {
+	switch {
+	case len(regexes) == 0:
+		return checkValues(c.Field, values, check)
+	case len(values) > 0:
+		return invalid("You cannot specify both 'Values' and 'RegexValues' for a condition of type '%s'", c.Field)
+	}
+	for _, regex := range regexes {
+		if err := checkLength(c.Field, regex, 128); err != nil {
+			return err
+		}
+		if err := checkRegex("Condition value", regex); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRegex checks a regular expression: ELB's lack of lookaround, back references and the
+// like is RE2's.
+func checkRegex(what, regex string) error {
+	if !printable.MatchString(regex) {
+		return invalid("%s '%s' contains a character that is not valid", what, regex)
+	}
+	if _, err := regexp.Compile(regex); err != nil {
+		return invalid("%s '%s' is not a valid regular expression: %v", what, regex, err)
+	}
+	return nil
 }
 
 func checkValues(field string, values []string, check func(string) error) error {
@@ -158,6 +206,14 @@ func checkValues(field string, values []string, check func(string) error) error 
 		}
 	}
 	return nil
+}
+
+// regexes returns the regular expressions of a condition.
+func (c Condition) regexes() []string {
+	if c.Field == httpHeader {
+		return c.HTTPHeaderConfig.RegexValues
+	}
+	return c.RegexValues
 }
 
 // texts returns the values of a condition, whatever its field.
@@ -231,7 +287,7 @@ func checkPath(value string) error {
 		return err
 	}
 	if !pathCharset.MatchString(value) {
-		return invalid("The path pattern value '%s' contains invalid characters", value)
+		return invalid("Condition value '%s' contains a character that is not valid", value)
 	}
 	return nil
 }
@@ -241,7 +297,7 @@ func checkMethod(value string) error {
 		return err
 	}
 	if !methodPattern.MatchString(value) {
-		return invalid("The HTTP request method value '%s' contains invalid characters: use A-Z, '-' and '_'", value)
+		return invalid("Condition value '%s' contains a character that is not valid: use A-Z, '-' and '_'", value)
 	}
 	return nil
 }
@@ -261,7 +317,7 @@ func checkText(value string) error {
 		return err
 	}
 	if !printable.MatchString(value) {
-		return invalid("Condition value %q contains invalid characters", value)
+		return invalid("Condition value %q contains a character that is not valid", value)
 	}
 	return nil
 }
@@ -284,11 +340,17 @@ func (c Condition) checkQuery() error {
 		return invalid("A condition value must be specified for field '%s'", c.Field)
 	}
 	for _, pair := range c.QueryStringConfig.Values {
-		if err := checkLength(queryString, pair.Value, 128); err != nil {
-			return err
+		texts := []string{pair.Value}
+		if pair.Key != "" {
+			texts = append(texts, pair.Key)
 		}
-		if len(pair.Key) > 128 {
-			return checkLength(queryString, pair.Key, 128)
+		for _, text := range texts {
+			if err := checkLength(queryString, text, 128); err != nil {
+				return err
+			}
+			if !printable.MatchString(text) {
+				return invalid("Condition value %q contains a character that is not valid", text)
+			}
 		}
 	}
 	return nil
@@ -296,7 +358,7 @@ func (c Condition) checkQuery() error {
 
 func (x *tx) warnConditions(arn string, conditions []Condition) {
 	for _, c := range conditions {
-		if n := len(c.texts()); n > maxConditionValuesAdvisory {
+		if n := len(c.texts()) + len(c.regexes()); n > maxConditionValuesAdvisory {
 			x.warn(arn, fmt.Sprintf("a condition has %d values; AWS documents at most %d per condition", n, maxConditionValuesAdvisory), c.Field)
 		}
 	}

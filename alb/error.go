@@ -63,8 +63,6 @@ func unsupported(code, what, instead string) *Error {
 
 func unsupportedListenerProtocol(protocol string) *Error {
 	switch protocol {
-	case "HTTPS":
-		return unsupported("UnsupportedProtocol", "The listener protocol 'HTTPS'", "use an HTTP listener")
 	case "TLS", "TCP", "UDP", "TCP_UDP", "GENEVE", "QUIC", "TCP_QUIC":
 		return refuse("UnsupportedProtocol", "Listener protocol '%s' is not supported by load balancers of type 'application'", protocol)
 	}

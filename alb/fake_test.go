@@ -3,6 +3,7 @@ package alb
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -122,24 +123,91 @@ func (n *fakeNode) last() node.Snapshot {
 	return n.snapshot
 }
 
+// bridge is a network whose host has the addresses of all load balancers.
+type bridge struct {
+	*network.Network
+	mu      sync.Mutex
+	absent  bool // the host does not have them
+	changed chan struct{}
+}
+
+const mark = 77
+
+func (b *bridge) DialFrom(address netip.Addr) (netip.Addr, uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.absent {
+		return netip.Addr{}, 0
+	}
+	return address, mark
+}
+
+func (b *bridge) Changed() <-chan struct{} { return b.changed }
+
+func (b *bridge) take(absent bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.absent = absent
+	poke(b.changed)
+}
+
+// fakeCertificates holds certificates whose documents are their ARNs, and how often they
+// were renewed.
+type fakeCertificates struct {
+	mu      sync.Mutex
+	renewed map[string]int
+	changed chan struct{}
+}
+
+func certificateNamed(name string) string {
+	return "arn:aws:acm:us-east-1:123456789012:certificate/" + name
+}
+
+func newCertificates(names ...string) *fakeCertificates {
+	c := &fakeCertificates{renewed: map[string]int{}, changed: make(chan struct{}, 1)}
+	for _, name := range names {
+		c.renewed[certificateNamed(name)] = 0
+	}
+	return c
+}
+
+func (c *fakeCertificates) Certificate(arn string) (chain, key string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, ok := c.renewed[arn]
+	if !ok {
+		return "", "", errors.New("no such certificate")
+	}
+	return fmt.Sprint("chain ", n, " of ", arn), fmt.Sprint("key ", n, " of ", arn), nil
+}
+
+func (c *fakeCertificates) Changed() <-chan struct{} { return c.changed }
+
+func (c *fakeCertificates) renew(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.renewed[certificateNamed(name)]++
+	poke(c.changed)
+}
+
 // world is a balancer with everything around it.
 type world struct {
 	*Balancer
 	t       *testing.T
 	store   *memory
 	node    *fakeNode
-	network *network.Network
+	network *bridge
 	subnets []string
 }
 
 func newWorld(t *testing.T, config Config) *world {
 	t.Helper()
 	w := &world{t: t, store: newMemory(), node: &fakeNode{}}
-	var err error
-	w.network, err = network.Open(t.Context(), newMemory(), network.Config{CIDR: netip.MustParsePrefix("172.31.0.0/16"), StrictIDs: true})
+	n, err := network.Open(t.Context(), newMemory(), network.Config{CIDR: netip.MustParsePrefix("172.31.0.0/16"), StrictIDs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.network = &bridge{Network: n, changed: make(chan struct{}, 1)}
 	subnets, err := w.network.Subnets(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -15,10 +15,15 @@ import (
 // Listener is a listener of a load balancer.
 type Listener struct {
 	ARN, LoadBalancerARN string
-	Protocol             string // HTTP
+	Protocol             string // HTTP or HTTPS
 	Port                 int
 	DefaultActions       []Action
+	Attributes           map[string]string `json:",omitempty"` // those that were set; see DescribeListenerAttributes
 	Tags                 []Tag
+
+	DefaultCertificate string   `json:",omitempty"` // ARN; of HTTPS only
+	Certificates       []string `json:",omitempty"` // ARNs of the list for SNI; it may hold the default one too
+	SSLPolicy          string   `json:",omitempty"` // of HTTPS only
 
 	Address netip.AddrPort // where it listens on this machine
 	Problem string         `json:"-"` // why it is not open; empty if all is well
@@ -30,6 +35,7 @@ type CreateListenerInput struct {
 	Protocol        string
 	Port            int
 	DefaultActions  []Action
+	Security        Security
 	Tags            []Tag
 }
 
@@ -69,7 +75,7 @@ func checkListener(protocol string, port int) error {
 	switch {
 	case protocol == "":
 		return invalid("A listener protocol must be specified")
-	case protocol != "HTTP":
+	case protocol != "HTTP" && protocol != "HTTPS":
 		return unsupportedListenerProtocol(protocol)
 	case port == 0:
 		return invalid("A listener port must be specified")
@@ -86,12 +92,15 @@ func (x *tx) createListener(in CreateListenerInput) (l Listener, isNew bool, err
 	if err != nil {
 		return Listener{}, false, err
 	}
-	actions, err := x.resolveActions(lb.ARN, in.Port, in.DefaultActions)
-	if err != nil {
+	l = Listener{LoadBalancerARN: lb.ARN, Protocol: in.Protocol, Port: in.Port, Tags: in.Tags}
+	if err := x.secure(&l, in.Security); err != nil {
+		return Listener{}, false, err
+	}
+	if l.DefaultActions, err = x.resolveActions(l.scope(), in.DefaultActions); err != nil {
 		return Listener{}, false, err
 	}
 	if existing := x.listenerOn(lb.ARN, in.Port); existing != nil {
-		if existing.Protocol == in.Protocol && reflect.DeepEqual(existing.DefaultActions, actions) {
+		if l.sameSettings(existing) {
 			return *existing, false, nil
 		}
 		return Listener{}, false, duplicateListener(lb.ARN)
@@ -99,16 +108,18 @@ func (x *tx) createListener(in CreateListenerInput) (l Listener, isNew bool, err
 	if len(x.listenersOf(lb.ARN)) >= maxListeners {
 		return Listener{}, false, refuse("TooManyListeners", "The maximum number of listeners has been reached on load balancer '%s'", lb.ARN)
 	}
-	address, err := x.localAddress(lb, "", in.Port)
-	if err != nil {
+	if l.Address, err = x.localAddress(lb, "", in.Port); err != nil {
 		return Listener{}, false, err
 	}
-	l = Listener{
-		ARN: x.b.listenerARN(lb.ARN), LoadBalancerARN: lb.ARN, Protocol: in.Protocol, Port: in.Port,
-		DefaultActions: actions, Tags: in.Tags, Address: address,
-	}
+	l.ARN = x.b.listenerARN(lb.ARN)
 	x.addListener(lb, l)
 	return l, true, nil
+}
+
+// sameSettings compares l, as asked for, with one that exists.
+func (l *Listener) sameSettings(existing *Listener) bool {
+	return l.Protocol == existing.Protocol && l.DefaultCertificate == existing.DefaultCertificate &&
+		l.SSLPolicy == existing.SSLPolicy && reflect.DeepEqual(l.DefaultActions, existing.DefaultActions)
 }
 
 func (x *tx) addListener(lb *LoadBalancer, l Listener) {
@@ -118,7 +129,6 @@ func (x *tx) addListener(lb *LoadBalancer, l Listener) {
 	x.adoptAddress(lb, l.Address.Addr())
 	cause := x.event(timeline.Config, l.ARN, fmt.Sprintf("created listener on port %d of %s at %s", l.Port, lb.Name, l.Address),
 		map[string]string{"address": l.Address.String()})
-	x.warnActions(l.ARN, l.DefaultActions)
 	x.settle(cause)
 }
 
@@ -191,6 +201,7 @@ type ModifyListenerInput struct {
 	Protocol       string
 	Port           int
 	DefaultActions []Action
+	Security       Security
 }
 
 // ModifyListener changes a listener.
@@ -237,15 +248,34 @@ func (x *tx) modifyListener(l Listener, in ModifyListenerInput) (Listener, error
 	if err := checkListener(l.Protocol, l.Port); err != nil {
 		return Listener{}, err
 	}
-	if in.DefaultActions != nil {
-		if l.DefaultActions, err = x.resolveActions(l.LoadBalancerARN, l.Port, in.DefaultActions); err != nil {
-			return Listener{}, err
-		}
-		x.warnActions(l.ARN, l.DefaultActions)
+	if err := x.secure(&l, in.Security); err != nil {
+		return Listener{}, err
+	}
+	if in.DefaultActions == nil {
+		in.DefaultActions = l.DefaultActions
+	}
+	if l.DefaultActions, err = x.resolveActions(l.scope(), in.DefaultActions); err != nil {
+		return Listener{}, err
+	}
+	if err := x.checkRules(&l); err != nil {
+		return Listener{}, err
 	}
 	x.putListener(l)
 	x.settle(x.event(timeline.Config, l.ARN, fmt.Sprintf("modified listener on port %d of %s", l.Port, lb.Name), nil))
 	return l, nil
+}
+
+// checkRules checks that a listener's rules are right for what it is about to become.
+func (x *tx) checkRules(l *Listener) error {
+	for _, rule := range x.rulesOf(l.ARN) {
+		if rule.IsDefault {
+			continue
+		}
+		if _, err := x.resolveActions(l.scope(), rule.Actions); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // putListener stores a listener and its default rule's actions.

@@ -93,8 +93,8 @@ func (in CreateLoadBalancerInput) check() error {
 	if in.Scheme != "internet-facing" && in.Scheme != "internal" {
 		return constraint(in.Scheme, "scheme", "satisfy enum value set: [internet-facing, internal]")
 	}
-	if in.IPAddressType != "ipv4" {
-		return unsupported("InvalidConfigurationRequest", fmt.Sprintf("The IP address type '%s'", in.IPAddressType), "use ipv4")
+	if err := checkIPAddressType(in.IPAddressType); err != nil {
+		return err
 	}
 	return checkTags(in.Tags)
 }

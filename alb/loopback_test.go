@@ -50,10 +50,11 @@ func TestLoopback_ARealNodeServesWhatTheBalancerCompiles(t *testing.T) {
 	health, bound := sink{make(chan node.HealthChange, 100)}, make(chan net.Addr, 10)
 	n := loopbackNode(health, server.Listener.Addr().String(), bound)
 	w := &world{t: t, store: newMemory()}
-	var err error
-	if w.network, err = network.Open(ctx, newMemory(), network.Config{CIDR: netip.MustParsePrefix("172.31.0.0/16")}); err != nil {
+	plain, err := network.Open(ctx, newMemory(), network.Config{CIDR: netip.MustParsePrefix("172.31.0.0/16")})
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.network = &bridge{Network: plain, changed: make(chan struct{}, 1)}
 	w.subnets = []string{"subnet-1a", "subnet-1b"}
 	if w.Balancer, err = Open(ctx, w.store, n, w.network, Config{}); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,12 @@ type Network interface {
 	// CreateInterface is idempotent per owner and description.
 	CreateInterface(ctx context.Context, in network.CreateInterfaceInput) (network.Interface, error)
 	SetInterfaceGroups(ctx context.Context, id string, groups []string) error
+	// DialFrom returns what a load balancer with this VPC address dials targets with: source
+	// address and SO_MARK, zero values as long as the host does not have the address.
+	DialFrom(address netip.Addr) (source netip.Addr, mark uint32)
+	// Changed returns a new channel of size 1 that holds a token when what DialFrom returns may
+	// have changed.
+	Changed() <-chan struct{}
 	// DeleteInterface releases an interface's address; one that is gone is no error.
 	DeleteInterface(ctx context.Context, id string, now time.Time) error
 }

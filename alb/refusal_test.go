@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // refusal is a call that AWS refuses, and how.
@@ -111,8 +112,13 @@ func TestRefusals_TargetGroups(t *testing.T) {
 		{"no port", "ValidationError", "A port must be specified", create(func(in *CreateTargetGroupInput) { in.Port = 0 })},
 		{"high port", "ValidationError", "less than or equal to 65535", create(func(in *CreateTargetGroupInput) { in.Port = 65536 })},
 		{"no protocol", "ValidationError", "A protocol must be specified", create(func(in *CreateTargetGroupInput) { in.Protocol = "" })},
-		{"HTTPS", "UnsupportedProtocol", "use HTTP", create(func(in *CreateTargetGroupInput) { in.Protocol = "HTTPS" })},
-		{"gRPC", "InvalidConfigurationRequest", "not supported by drydock yet", create(func(in *CreateTargetGroupInput) { in.ProtocolVersion = "GRPC" })},
+		{"TCP", "UnsupportedProtocol", "use HTTP or HTTPS", create(func(in *CreateTargetGroupInput) { in.Protocol = "TCP" })},
+		{"protocol version", "ValidationError", "Protocol version 'HTTP3' must be one of '[HTTP1, HTTP2, GRPC]'", create(func(in *CreateTargetGroupInput) { in.ProtocolVersion = "HTTP3" })},
+		{"gRPC with an HTTP code", "ValidationError", "Health check matcher HTTP code cannot be specified", create(func(in *CreateTargetGroupInput) { in.ProtocolVersion, in.HealthCheck.Matcher = "GRPC", "200" })},
+		{"HTTP with a gRPC code", "ValidationError", "Health check matcher GRPC code cannot be specified", create(func(in *CreateTargetGroupInput) { in.HealthCheck.GRPCMatcher = "0" })},
+		{"gRPC code", "ValidationError", "Health check matcher GRPC code '0-100' must be within '0-99'", create(func(in *CreateTargetGroupInput) { in.ProtocolVersion, in.HealthCheck.GRPCMatcher = "GRPC", "0-100" })},
+		{"health check protocol", "ValidationError", "Health check protocol 'TCP' must be HTTP or HTTPS", create(func(in *CreateTargetGroupInput) { in.HealthCheck.Protocol = "TCP" })},
+		{"health check port", "ValidationError", "Health check port '65536'", create(func(in *CreateTargetGroupInput) { in.HealthCheck.Port = "65536" })},
 		{"lambda", "InvalidConfigurationRequest", "not supported by drydock yet", create(func(in *CreateTargetGroupInput) { in.TargetType = "lambda" })},
 		{"bad type", "ValidationError", "at 'targetType'", create(func(in *CreateTargetGroupInput) { in.TargetType = "pod" })},
 		{"same name, other settings", "DuplicateTargetGroupName", "A target group with the same name 'users' exists, but with different settings", create(func(in *CreateTargetGroupInput) { in.Name, in.Port = "users", 81 })},
@@ -130,8 +136,23 @@ func TestRefusals_TargetGroups(t *testing.T) {
 		{"slow start too short", "ValidationError", "'29' is not valid", attributes(Attribute{"slow_start.duration_seconds", "29"})},
 		{"unknown attribute", "ValidationError", "attribute key 'nothing' is not recognized", attributes(Attribute{"nothing", "1"})},
 		{"reserved cookie", "ValidationError", "'AWSALBX' is not valid", attributes(Attribute{"stickiness.app_cookie.cookie_name", "AWSALBX"})},
-		{"slow start and least outstanding", "InvalidConfigurationRequest", "slow start", attributes(Attribute{"slow_start.duration_seconds", "30"}, Attribute{"load_balancing.algorithm.type", "least_outstanding_requests"})},
+		{"slow start and least outstanding", "InvalidConfigurationRequest", "You cannot enable both slow start and least outstanding requests algorithm on a target group", attributes(Attribute{"slow_start.duration_seconds", "30"}, Attribute{"load_balancing.algorithm.type", "least_outstanding_requests"})},
 		{"stickiness without cross-zone", "InvalidConfigurationRequest", "cross-zone", attributes(Attribute{"stickiness.enabled", "true"}, Attribute{"load_balancing.cross_zone.enabled", "false"})},
+		{"slow start and weighted random", "InvalidConfigurationRequest", "You cannot enable both slow start and weighted random algorithm on a target group", attributes(Attribute{"slow_start.duration_seconds", "30"}, Attribute{"load_balancing.algorithm.type", "weighted_random"})},
+		{"slow start too short", "ValidationError", "'29' is not valid", attributes(Attribute{"slow_start.duration_seconds", "29"})},
+		{"stickiness and weighted random", "InvalidConfigurationRequest", "You cannot have both stickiness and weighted random algorithm enabled on the same target group.", attributes(Attribute{"stickiness.enabled", "true"}, Attribute{"load_balancing.algorithm.type", "weighted_random"})},
+		{"anomaly mitigation", "InvalidConfigurationRequest", "anomaly mitigation", attributes(Attribute{"load_balancing.algorithm.anomaly_mitigation", "on"})},
+		{"app_cookie without a name", "InvalidConfigurationRequest", "You must set an application cookie name to enable stickiness of type 'app_cookie'", attributes(Attribute{"stickiness.enabled", "true"}, Attribute{"stickiness.type", "app_cookie"})},
+		{"cookie name", "ValidationError", "'a;b' is not valid", attributes(Attribute{"stickiness.app_cookie.cookie_name", "a;b"})},
+		{"long stickiness", "ValidationError", "'604801' is not valid", attributes(Attribute{"stickiness.lb_cookie.duration_seconds", "604801"})},
+		{"no stickiness", "ValidationError", "'0' is not valid", attributes(Attribute{"stickiness.app_cookie.duration_seconds", "0"})},
+		{"stickiness type", "ValidationError", "'source_ip' is not valid", attributes(Attribute{"stickiness.type", "source_ip"})},
+		{"algorithm", "ValidationError", "'least_latency' is not valid", attributes(Attribute{"load_balancing.algorithm.type", "least_latency"})},
+		{"minimum", "ValidationError", "'0' is not valid", attributes(Attribute{"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "0"})},
+		{"minimum percentage", "ValidationError", "'101' is not valid", attributes(Attribute{"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "101"})},
+		{"of another load balancer", "InvalidConfigurationRequest", "The provided target group attribute is not supported", attributes(Attribute{"proxy_protocol_v2.enabled", "true"})},
+		{"fault", "ValidationError", "from 0s to 1m0s", func(ctx context.Context) error { return w.SetFault(ctx, tg.ARN, time.Hour) }},
+		{"fault of nothing", "TargetGroupNotFound", "One or more target groups not found", func(ctx context.Context) error { return w.SetFault(ctx, missingARN("targetgroup"), time.Second) }},
 		{"delete in use", "ResourceInUse", "Target group '" + tg.ARN + "' is currently in use by a listener or a rule", func(ctx context.Context) error { return w.DeleteTargetGroup(ctx, tg.ARN) }},
 		{"describe unknown", "TargetGroupNotFound", "One or more target groups not found", func(ctx context.Context) error {
 			return second(w.DescribeTargetGroups(ctx, "", nil, []string{"nobody"}))
@@ -188,7 +209,7 @@ func TestRefusals_Listeners(t *testing.T) {
 		}
 	}
 	checkRefusals(t, w, []refusal{
-		{"HTTPS", "UnsupportedProtocol", "use an HTTP listener", create(func(in *CreateListenerInput) { in.Protocol = "HTTPS" })},
+		{"HTTPS without certificate", "ValidationError", "A certificate must be specified for HTTPS listeners", create(func(in *CreateListenerInput) { in.Protocol = "HTTPS" })},
 		{"TCP", "UnsupportedProtocol", "load balancers of type 'application'", create(func(in *CreateListenerInput) { in.Protocol = "TCP" })},
 		{"no protocol", "ValidationError", "protocol must be specified", create(func(in *CreateListenerInput) { in.Protocol = "" })},
 		{"no port", "ValidationError", "port must be specified", create(func(in *CreateListenerInput) { in.Port = 0 })},
@@ -269,7 +290,7 @@ func TestRefusals_Rules(t *testing.T) {
 	}
 	condition := func(field string, values ...string) Condition {
 		c := Condition{Field: field}
-		switch config := (&ValuesConfig{values}); field {
+		switch config := (&ValuesConfig{Values: values}); field {
 		case hostHeader:
 			c.HostHeaderConfig = config
 		case pathPattern:
@@ -293,22 +314,29 @@ func TestRefusals_Rules(t *testing.T) {
 		{"six wildcards", "ValidationError", "A rule can only have '5' condition wildcards", create(3, pathIs("/***", "/???")...)},
 		{"two paths", "ValidationError", "A rule can only have one 'path-pattern' condition", create(3, pathIs("/c")[0], pathIs("/d")[0])},
 		{"field", "ValidationError", "Condition field 'cookie' must be one of '[path-pattern, host-header, http-header, http-request-method, query-string, source-ip]'", create(3, Condition{Field: "cookie", Values: []string{"a"}})},
-		{"path characters", "ValidationError", "contains invalid characters", create(3, pathIs("/a{b}")...)},
+		{"path characters", "ValidationError", "Condition value '/a{b}' contains a character that is not valid", create(3, pathIs("/a{b}")...)},
 		{"long path", "ValidationError", "1 to 128 characters", create(3, pathIs("/"+strings.Repeat("a", 128))...)},
 		{"host without dot", "ValidationError", "is not valid", create(3, condition(hostHeader, "localhost"))},
-		{"method", "ValidationError", "contains invalid characters", create(3, condition(requestMethod, "get"))},
+		{"method", "ValidationError", "Condition value 'get' contains a character that is not valid", create(3, condition(requestMethod, "get"))},
 		{"source", "ValidationError", "is not a valid CIDR block", create(3, condition(sourceIP, "10.0.0.1"))},
 		{"source broadcast", "ValidationError", "is not allowed", create(3, condition(sourceIP, "255.255.255.255/32"))},
 		{"host as header", "ValidationError", "'Host'", create(3, header("Host", "a"))},
 		{"header name", "ValidationError", "is not valid", create(3, header("a b", "a"))},
-		{"values of another field", "ValidationError", "You cannot specify 'SourceIpConfig'", create(3, Condition{Field: pathPattern, Values: []string{"/"}, SourceIPConfig: &ValuesConfig{[]string{"10.0.0.0/8"}}})},
+		{"values of another field", "ValidationError", "You cannot specify 'SourceIpConfig'", create(3, Condition{Field: pathPattern, Values: []string{"/"}, SourceIPConfig: &ValuesConfig{Values: []string{"10.0.0.0/8"}}})},
 		{"no values", "ValidationError", "You must specify 'HttpHeaderConfig'", create(3, Condition{Field: httpHeader})},
-		{"regex", "InvalidConfigurationRequest", "RegexValues", create(3, Condition{Field: pathPattern, RegexValues: []string{".*"}})},
+		{"regex", "ValidationError", "'(' is not a valid regular expression", create(3, Condition{Field: pathPattern, RegexValues: []string{"("}})},
+		{"regex with lookahead", "ValidationError", "is not a valid regular expression", create(3, Condition{Field: hostHeader, HostHeaderConfig: &ValuesConfig{RegexValues: []string{"(?=a)b"}}})},
+		{"long regex", "ValidationError", "1 to 128 characters", create(3, Condition{Field: pathPattern, RegexValues: []string{strings.Repeat("a", 129)}})},
+		{"regex and values", "ValidationError", "both 'Values' and 'RegexValues'", create(3, Condition{Field: pathPattern, Values: []string{"/a"}, RegexValues: []string{"a"}})},
+		{"regex of a method", "ValidationError", "You cannot specify 'RegexValues' for a condition of field 'http-request-method'", create(3, Condition{Field: requestMethod, HTTPRequestMethodConfig: &ValuesConfig{Values: []string{"GET"}}, RegexValues: []string{"a"}})},
+		{"six regexes", "ValidationError", "A rule can only have '5' condition values", create(3, Condition{Field: pathPattern, RegexValues: []string{"1", "2", "3", "4", "5", "6"}})},
+		{"values twice", "ValidationError", "You cannot provide both Values and 'PathPatternConfig' for a condition of type 'path-pattern'", create(3, Condition{Field: pathPattern, Values: []string{"/a"}, PathPatternConfig: &ValuesConfig{Values: []string{"/a"}}})},
+		{"query characters", "ValidationError", "contains a character that is not valid", create(3, Condition{Field: queryString, QueryStringConfig: &QueryStringConfig{[]QueryStringKeyValue{{"a", "b\n"}}}})},
 		{"unknown listener", "ListenerNotFound", "One or more listeners not found", func(ctx context.Context) error {
 			return second(w.CreateRule(ctx, CreateRuleInput{ListenerARN: missingARN("listener/app/x"), Priority: 3, Conditions: pathIs("/"), Actions: forwardTo(tg.ARN)}))
 		}},
 		{"modify default", "OperationNotPermitted", "Default rule", func(ctx context.Context) error {
-			return second(w.ModifyRule(ctx, rules[0].ARN, nil, forwardTo(tg.ARN)))
+			return second(w.ModifyRule(ctx, ModifyRuleInput{RuleARN: rules[0].ARN, Actions: forwardTo(tg.ARN)}))
 		}},
 		{"delete default", "OperationNotPermitted", "Default rule", func(ctx context.Context) error { return w.DeleteRule(ctx, rules[0].ARN) }},
 		{"delete unknown", "RuleNotFound", "One or more rules not found", func(ctx context.Context) error { return w.DeleteRule(ctx, missingARN("listener-rule/app/x/y")) }},

@@ -16,6 +16,7 @@ type Rule struct {
 	Priority         string // "default", or 1 to 50000
 	Conditions       []Condition
 	Actions          []Action
+	Transforms       []Transform `json:",omitempty"`
 	IsDefault        bool
 	Tags             []Tag
 }
@@ -37,6 +38,7 @@ type CreateRuleInput struct {
 	Priority    int
 	Conditions  []Condition
 	Actions     []Action
+	Transforms  []Transform
 	Tags        []Tag
 }
 
@@ -46,6 +48,9 @@ func (b *Balancer) CreateRule(ctx context.Context, in CreateRuleInput) (Rule, er
 		return Rule{}, err
 	}
 	if err := checkTags(in.Tags); err != nil {
+		return Rule{}, err
+	}
+	if err := checkTransforms(in.Transforms); err != nil {
 		return Rule{}, err
 	}
 	var rule Rule
@@ -75,7 +80,7 @@ func (x *tx) createRule(in CreateRuleInput) (Rule, error) {
 	if err != nil {
 		return Rule{}, err
 	}
-	actions, err := x.resolveActions(l.LoadBalancerARN, l.Port, in.Actions)
+	actions, err := x.resolveActions(l.scope(), in.Actions)
 	if err != nil {
 		return Rule{}, err
 	}
@@ -87,12 +92,11 @@ func (x *tx) createRule(in CreateRuleInput) (Rule, error) {
 	}
 	rule := Rule{
 		ARN: x.b.ruleARN(l.ARN), ListenerARN: l.ARN, Priority: strconv.Itoa(in.Priority),
-		Conditions: conditions, Actions: actions, Tags: in.Tags,
+		Conditions: conditions, Actions: actions, Transforms: in.Transforms, Tags: in.Tags,
 	}
 	x.rules.put(x, rule.ARN, &rule)
 	cause := x.event(timeline.Config, rule.ARN, fmt.Sprintf("created rule %d of the listener on port %d", in.Priority, l.Port), nil)
 	x.warnConditions(rule.ARN, conditions)
-	x.warnActions(rule.ARN, actions)
 	x.settle(cause)
 	return rule, nil
 }
@@ -120,38 +124,54 @@ func (s state) countRules(lb string) int {
 	return n
 }
 
-// ModifyRule changes a rule's conditions, actions or both; nil leaves them as they are.
-// The default rule's actions change with ModifyListener.
-func (b *Balancer) ModifyRule(ctx context.Context, arn string, conditions []Condition, actions []Action) (Rule, error) {
+// ModifyRuleInput holds what ModifyRule takes. Nil leaves a setting as it is.
+type ModifyRuleInput struct {
+	RuleARN         string
+	Conditions      []Condition
+	Actions         []Action
+	Transforms      []Transform
+	ResetTransforms bool // remove all transforms
+}
+
+// ModifyRule changes a rule. The default rule's actions change with ModifyListener.
+func (b *Balancer) ModifyRule(ctx context.Context, in ModifyRuleInput) (Rule, error) {
+	if in.ResetTransforms && len(in.Transforms) > 0 {
+		return Rule{}, invalid("You cannot specify both 'Transforms' and 'ResetTransforms'")
+	}
+	if err := checkTransforms(in.Transforms); err != nil {
+		return Rule{}, err
+	}
 	var rule Rule
 	err := b.update(ctx, func(x *tx) (err error) {
-		rule, err = x.modifyRule(arn, conditions, actions)
+		rule, err = x.modifyRule(in)
 		return err
 	})
 	return rule, err
 }
 
-func (x *tx) modifyRule(arn string, conditions []Condition, actions []Action) (Rule, error) {
-	old, err := x.changeable(arn, "modified")
+func (x *tx) modifyRule(in ModifyRuleInput) (Rule, error) {
+	old, err := x.changeable(in.RuleARN, "modified")
 	if err != nil {
 		return Rule{}, err
 	}
 	rule := *old
 	l := x.listeners.rows[rule.ListenerARN]
-	if conditions != nil {
-		if rule.Conditions, err = resolveConditions(conditions); err != nil {
+	if in.Conditions != nil {
+		if rule.Conditions, err = resolveConditions(in.Conditions); err != nil {
 			return Rule{}, err
 		}
-		x.warnConditions(arn, rule.Conditions)
+		x.warnConditions(rule.ARN, rule.Conditions)
 	}
-	if actions != nil {
-		if rule.Actions, err = x.resolveActions(l.LoadBalancerARN, l.Port, actions); err != nil {
+	if in.Actions != nil {
+		if rule.Actions, err = x.resolveActions(l.scope(), in.Actions); err != nil {
 			return Rule{}, err
 		}
-		x.warnActions(arn, rule.Actions)
 	}
-	x.rules.put(x, arn, &rule)
-	x.settle(x.event(timeline.Config, arn, fmt.Sprintf("modified rule %s of the listener on port %d", rule.Priority, l.Port), nil))
+	if in.Transforms != nil || in.ResetTransforms {
+		rule.Transforms = in.Transforms
+	}
+	x.rules.put(x, rule.ARN, &rule)
+	x.settle(x.event(timeline.Config, rule.ARN, fmt.Sprintf("modified rule %s of the listener on port %d", rule.Priority, l.Port), nil))
 	return rule, nil
 }
 

@@ -15,16 +15,23 @@ const sweep = time.Minute
 const retryCommit = time.Second
 
 // Run applies health changes and acts on deadlines until ctx ends: registration
-// propagation, end of draining, and ports that were taken. It returns nil then.
+// propagation, end of draining, and ports that were taken. It has the node dial as the
+// network is now, and serve certificates as they are now. It returns nil then.
 func (b *Balancer) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	network, certificates := b.network.Changed(), b.certificatesChanged()
+	b.refresh(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
 		case <-b.wake:
+		case <-network:
+			b.refresh(ctx)
+		case <-certificates:
+			b.refresh(ctx)
 		}
 		timer.Reset(time.Until(b.pass(ctx)))
 	}

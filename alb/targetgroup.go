@@ -17,8 +17,8 @@ import (
 // TargetGroup is a target group.
 type TargetGroup struct {
 	ARN, Name        string
-	Protocol         string // HTTP
-	ProtocolVersion  string // HTTP1
+	Protocol         string // HTTP or HTTPS
+	ProtocolVersion  string // HTTP1, HTTP2 or GRPC
 	Port             int    // of targets registered without one
 	VPCID            string
 	TargetType       string // instance or ip
@@ -28,6 +28,7 @@ type TargetGroup struct {
 	Attributes       map[string]string // those that were set; see DescribeTargetGroupAttributes
 	Tags             []Tag
 	CreatedTime      time.Time
+	StaleConnection  time.Duration `json:",omitempty"` // the fault of SetFault; 0: the balancer's own
 }
 
 // ID returns the name in logs and metrics: targetgroup/name/16 hex.
@@ -45,16 +46,21 @@ type HealthCheck struct {
 	Path                                           string
 	IntervalSeconds, TimeoutSeconds                int
 	HealthyThresholdCount, UnhealthyThresholdCount int
-	Matcher                                        string // HTTP codes: 200, 200,202 or 200-299
+	Matcher                                        string // HTTP codes: 200, 200,202 or 200-299; empty for gRPC
+	GRPCMatcher                                    string // gRPC codes: 12, 0,1 or 0-5; for gRPC only
 }
 
-// defaultHealthCheck holds ELBv2's defaults for instance and ip targets (ALB-215).
-func defaultHealthCheck() HealthCheck {
+// defaultHealthCheck holds ELBv2's defaults for instance and ip targets (ALB-215, ALB-250).
+func defaultHealthCheck(version string) HealthCheck {
 	enabled := true
-	return HealthCheck{
+	h := HealthCheck{
 		Enabled: &enabled, Protocol: "HTTP", Port: trafficPort, Path: "/",
 		IntervalSeconds: 30, TimeoutSeconds: 5, HealthyThresholdCount: 5, UnhealthyThresholdCount: 2, Matcher: "200",
 	}
+	if version == "GRPC" {
+		h.Path, h.Matcher, h.GRPCMatcher = "/AWS.ALB/healthcheck", "", "12"
+	}
+	return h
 }
 
 const trafficPort = "traffic-port"
@@ -71,10 +77,11 @@ func (h HealthCheck) with(change HealthCheck) HealthCheck {
 		HealthyThresholdCount:   cmp.Or(change.HealthyThresholdCount, h.HealthyThresholdCount),
 		UnhealthyThresholdCount: cmp.Or(change.UnhealthyThresholdCount, h.UnhealthyThresholdCount),
 		Matcher:                 cmp.Or(change.Matcher, h.Matcher),
+		GRPCMatcher:             cmp.Or(change.GRPCMatcher, h.GRPCMatcher),
 	}
 }
 
-func (h HealthCheck) check() error {
+func (h HealthCheck) check(version string) error {
 	for _, limit := range []struct {
 		member           string
 		value, low, high int
@@ -102,7 +109,20 @@ func (h HealthCheck) check() error {
 		return invalid("Health check port '%s' must be '%s' or a number from 1 to 65535", h.Port, trafficPort)
 	case !strings.HasPrefix(h.Path, "/") || len(h.Path) > 1024:
 		return invalid("Health check path '%s' must begin with '/' and have at most 1024 characters", h.Path)
-	case !isMatcher(h.Matcher):
+	}
+	return h.checkMatcher(version)
+}
+
+// checkMatcher checks the codes of a healthy answer: gRPC groups have gRPC's, others HTTP's.
+func (h HealthCheck) checkMatcher(version string) error {
+	switch {
+	case version == "GRPC" && h.Matcher != "":
+		return invalid("Health check matcher HTTP code cannot be specified for target groups with the protocol-version 'GRPC'; specify a GRPC code")
+	case version != "GRPC" && h.GRPCMatcher != "":
+		return invalid("Health check matcher GRPC code cannot be specified for target groups with the protocol-version '%s'; specify an HTTP code", version)
+	case version == "GRPC" && !isMatcher(h.GRPCMatcher, 0, 99):
+		return invalid("Health check matcher GRPC code '%s' must be within '0-99': use a code, a list (0,1) or a range (0-5)", h.GRPCMatcher)
+	case version != "GRPC" && !isMatcher(h.Matcher, 200, 499):
 		return invalid("Health check matcher HTTP code '%s' must be within '200-499': use a code, a list (200,202) or a range (200-299)", h.Matcher)
 	}
 	return nil
@@ -113,12 +133,18 @@ func isPort(s string) bool {
 	return err == nil && 1 <= n && n <= 65535
 }
 
-var matcherPart = regexp.MustCompile(`^([2-4][0-9][0-9])(?:-([2-4][0-9][0-9]))?$`)
+var matcherPart = regexp.MustCompile(`^([0-9]{1,3})(?:-([0-9]{1,3}))?$`)
 
-func isMatcher(s string) bool {
+// isMatcher reports whether s is a list of codes and ranges of codes from low to high.
+func isMatcher(s string, low, high int) bool {
 	for _, part := range strings.Split(s, ",") {
 		m := matcherPart.FindStringSubmatch(strings.TrimSpace(part))
-		if m == nil || m[2] != "" && m[2] < m[1] {
+		if m == nil {
+			return false
+		}
+		first := number(m[1])
+		last := number(cmp.Or(m[2], m[1]))
+		if first < low || last > high || last < first {
 			return false
 		}
 	}
@@ -128,7 +154,7 @@ func isMatcher(s string) bool {
 // CreateTargetGroupInput holds what CreateTargetGroup takes.
 type CreateTargetGroupInput struct {
 	Name            string
-	Protocol        string // HTTP
+	Protocol        string // HTTP or HTTPS
 	ProtocolVersion string // HTTP1
 	Port            int
 	VPCID           string
@@ -143,7 +169,7 @@ func (b *Balancer) CreateTargetGroup(ctx context.Context, in CreateTargetGroupIn
 	in.TargetType = cmp.Or(in.TargetType, "instance")
 	in.ProtocolVersion = cmp.Or(in.ProtocolVersion, "HTTP1")
 	in.IPAddressType = cmp.Or(in.IPAddressType, "ipv4")
-	in.HealthCheck = defaultHealthCheck().with(in.HealthCheck)
+	in.HealthCheck = defaultHealthCheck(in.ProtocolVersion).with(in.HealthCheck)
 	if err := in.check(); err != nil {
 		return TargetGroup{}, err
 	}
@@ -172,7 +198,7 @@ func (in CreateTargetGroupInput) check() error {
 	case in.VPCID == "":
 		return invalid("A VPC must be specified")
 	}
-	if err := in.HealthCheck.check(); err != nil {
+	if err := in.HealthCheck.check(in.ProtocolVersion); err != nil {
 		return err
 	}
 	return checkTags(in.Tags)
@@ -188,16 +214,16 @@ func (in CreateTargetGroupInput) checkKind() error {
 		return constraint(in.TargetType, "targetType", "satisfy enum value set: [instance, ip, lambda, alb]")
 	}
 	switch in.Protocol {
-	case "HTTP":
+	case "HTTP", "HTTPS":
 	case "":
 		return invalid("A protocol must be specified")
-	case "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP", "GENEVE", "QUIC", "TCP_QUIC":
-		return unsupported("UnsupportedProtocol", fmt.Sprintf("The target group protocol '%s'", in.Protocol), "use HTTP")
+	case "TCP", "TLS", "UDP", "TCP_UDP", "GENEVE", "QUIC", "TCP_QUIC":
+		return unsupported("UnsupportedProtocol", fmt.Sprintf("The target group protocol '%s'", in.Protocol), "use HTTP or HTTPS")
 	default:
 		return constraint(in.Protocol, "protocol", "satisfy enum value set: [HTTP, HTTPS, TCP, TLS, UDP, TCP_UDP, GENEVE, QUIC, TCP_QUIC]")
 	}
-	if in.ProtocolVersion != "HTTP1" {
-		return unsupported("InvalidConfigurationRequest", fmt.Sprintf("The protocol version '%s'", in.ProtocolVersion), "use HTTP1")
+	if !slices.Contains([]string{"HTTP1", "HTTP2", "GRPC"}, in.ProtocolVersion) {
+		return invalid("Protocol version '%s' must be one of '[HTTP1, HTTP2, GRPC]'", in.ProtocolVersion)
 	}
 	if in.IPAddressType != "ipv4" {
 		return unsupported("InvalidConfigurationRequest", fmt.Sprintf("The IP address type '%s'", in.IPAddressType), "use ipv4")
@@ -250,7 +276,7 @@ func (b *Balancer) ModifyTargetGroup(ctx context.Context, arn string, change Hea
 		}
 		next := *old
 		next.HealthCheck = old.HealthCheck.with(change)
-		if err := next.HealthCheck.check(); err != nil {
+		if err := next.HealthCheck.check(next.ProtocolVersion); err != nil {
 			return err
 		}
 		x.targetGroups.put(x, arn, &next)

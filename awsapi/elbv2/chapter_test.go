@@ -33,8 +33,8 @@ func TestCommandLine_TheChapter(t *testing.T) {
 	fixed := `Type=fixed-response,FixedResponseConfig={StatusCode="404",ContentType="application/json",MessageBody="{\"error\": \"Not Found\"}"}`
 	https := aws.Fail("elbv2", "create-listener", "--load-balancer-arn", lb, "--protocol", "HTTPS", "--port", "443",
 		"--certificates", "CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/abc-123", "--default-actions", fixed)
-	if !strings.Contains(https, "(UnsupportedProtocol)") || !strings.Contains(https, "HTTPS") {
-		t.Errorf("an HTTPS listener is refused with %s", https)
+	if !strings.Contains(https, "(CertificateNotFound)") || !strings.Contains(https, "certificate/abc-123' not found") {
+		t.Errorf("an HTTPS listener with an unknown certificate is refused with %s", https)
 	}
 	aws.Run("elbv2", "create-listener", "--load-balancer-arn", lb, "--protocol", "HTTP", "--port", "80",
 		"--default-actions", `Type=redirect,RedirectConfig={Protocol="HTTPS",Port="443",StatusCode="HTTP_301"}`)

@@ -1,25 +1,20 @@
 package elbv2
 
 import (
-	"slices"
-
 	"drydock/alb"
 	"drydock/awsapi"
 )
 
 func conditionOf(shape RuleCondition) alb.Condition {
-	c := alb.Condition{Field: awsapi.Value(shape.Field), Values: shape.Values, RegexValues: slices.Clone(shape.RegexValues)}
+	c := alb.Condition{Field: awsapi.Value(shape.Field), Values: shape.Values, RegexValues: shape.RegexValues}
 	if h := shape.HostHeaderConfig; h != nil {
-		c.HostHeaderConfig = &alb.ValuesConfig{Values: h.Values}
-		c.RegexValues = append(c.RegexValues, h.RegexValues...)
+		c.HostHeaderConfig = &alb.ValuesConfig{Values: h.Values, RegexValues: h.RegexValues}
 	}
 	if p := shape.PathPatternConfig; p != nil {
-		c.PathPatternConfig = &alb.ValuesConfig{Values: p.Values}
-		c.RegexValues = append(c.RegexValues, p.RegexValues...)
+		c.PathPatternConfig = &alb.ValuesConfig{Values: p.Values, RegexValues: p.RegexValues}
 	}
 	if h := shape.HttpHeaderConfig; h != nil {
-		c.HTTPHeaderConfig = &alb.HTTPHeaderConfig{HTTPHeaderName: awsapi.Value(h.HttpHeaderName), Values: h.Values}
-		c.RegexValues = append(c.RegexValues, h.RegexValues...)
+		c.HTTPHeaderConfig = &alb.HTTPHeaderConfig{HTTPHeaderName: awsapi.Value(h.HttpHeaderName), Values: h.Values, RegexValues: h.RegexValues}
 	}
 	if m := shape.HttpRequestMethodConfig; m != nil {
 		c.HTTPRequestMethodConfig = &alb.ValuesConfig{Values: m.Values}
@@ -36,15 +31,15 @@ func conditionOf(shape RuleCondition) alb.Condition {
 }
 
 func conditionShape(c alb.Condition) RuleCondition {
-	shape := RuleCondition{Field: &c.Field, Values: c.Values}
+	shape := RuleCondition{Field: &c.Field, Values: c.Values, RegexValues: c.RegexValues}
 	if c.HostHeaderConfig != nil {
-		shape.HostHeaderConfig = &HostHeaderConditionConfig{Values: c.HostHeaderConfig.Values}
+		shape.HostHeaderConfig = &HostHeaderConditionConfig{Values: c.HostHeaderConfig.Values, RegexValues: c.HostHeaderConfig.RegexValues}
 	}
 	if c.PathPatternConfig != nil {
-		shape.PathPatternConfig = &PathPatternConditionConfig{Values: c.PathPatternConfig.Values}
+		shape.PathPatternConfig = &PathPatternConditionConfig{Values: c.PathPatternConfig.Values, RegexValues: c.PathPatternConfig.RegexValues}
 	}
 	if h := c.HTTPHeaderConfig; h != nil {
-		shape.HttpHeaderConfig = &HttpHeaderConditionConfig{HttpHeaderName: &h.HTTPHeaderName, Values: h.Values}
+		shape.HttpHeaderConfig = &HttpHeaderConditionConfig{HttpHeaderName: &h.HTTPHeaderName, Values: h.Values, RegexValues: h.RegexValues}
 	}
 	if c.HTTPRequestMethodConfig != nil {
 		shape.HttpRequestMethodConfig = &HttpRequestMethodConditionConfig{Values: c.HTTPRequestMethodConfig.Values}

@@ -7,26 +7,26 @@ import (
 	"drydock/awsapi"
 )
 
-// secureMembers refuses what only secure listeners have. alb refuses their protocol itself (WIRE-019).
-func secureMembers(protocol *string, in ModifyListenerInput) error {
-	if p := awsapi.Value(protocol); p != "" && p != "HTTP" {
-		return nil
+// securityOf returns what only HTTPS listeners have. alb says who may have it (WIRE-019).
+func securityOf(in ModifyListenerInput) (alb.Security, error) {
+	certificates, err := certificateARNs(in.Certificates)
+	if err != nil {
+		return alb.Security{}, err
 	}
-	for _, m := range []refused{
-		{"A certificate", len(in.Certificates) > 0},
-		{"An SSL policy", in.SslPolicy != nil},
-		{"Mutual authentication", in.MutualAuthentication != nil},
-		{"An ALPN policy", len(in.AlpnPolicy) > 0},
-	} {
-		if m.sent {
-			return &awsapi.Error{Code: "ValidationError", Message: m.member + " cannot be specified for HTTP listeners"}
-		}
+	security := alb.Security{Certificates: certificates, SSLPolicy: awsapi.Value(in.SslPolicy), ALPNPolicy: in.AlpnPolicy}
+	m := in.MutualAuthentication
+	if m == nil {
+		return security, nil
 	}
-	return nil
+	security.MutualAuthentication = &alb.MutualAuthentication{Mode: awsapi.Value(m.Mode), TrustStoreARN: awsapi.Value(m.TrustStoreArn)}
+	return security, unsupported(
+		refused{"IgnoreClientCertificateExpiry", awsapi.Value(m.IgnoreClientCertificateExpiry)},
+		refused{"AdvertiseTrustStoreCaNames", awsapi.Value(m.AdvertiseTrustStoreCaNames) == "on"},
+	)
 }
 
 func (a api) createListener(ctx context.Context, in *CreateListenerInput) (*CreateListenerOutput, error) {
-	err := secureMembers(in.Protocol, ModifyListenerInput{
+	security, err := securityOf(ModifyListenerInput{
 		Certificates: in.Certificates, SslPolicy: in.SslPolicy, MutualAuthentication: in.MutualAuthentication, AlpnPolicy: in.AlpnPolicy,
 	})
 	if err != nil {
@@ -37,7 +37,8 @@ func (a api) createListener(ctx context.Context, in *CreateListenerInput) (*Crea
 		return nil, err
 	}
 	l, err := a.balancer.CreateListener(ctx, alb.CreateListenerInput{
-		LoadBalancerARN: *in.LoadBalancerArn, Protocol: awsapi.Value(in.Protocol), Port: number(in.Port), DefaultActions: actions, Tags: tags(in.Tags),
+		LoadBalancerARN: *in.LoadBalancerArn, Protocol: awsapi.Value(in.Protocol), Port: number(in.Port), DefaultActions: actions,
+		Security: security, Tags: tags(in.Tags),
 	})
 	if err != nil {
 		return nil, err
@@ -46,10 +47,16 @@ func (a api) createListener(ctx context.Context, in *CreateListenerInput) (*Crea
 }
 
 func listenerShape(l alb.Listener) Listener {
-	return Listener{
+	shape := Listener{
 		ListenerArn: &l.ARN, LoadBalancerArn: &l.LoadBalancerARN, Protocol: &l.Protocol, Port: new(int64(l.Port)),
 		DefaultActions: awsapi.List(l.DefaultActions, actionShape),
 	}
+	if l.Protocol == "HTTPS" {
+		shape.Certificates = []Certificate{{CertificateArn: &l.DefaultCertificate}}
+		shape.SslPolicy = &l.SSLPolicy
+		shape.MutualAuthentication = &MutualAuthenticationAttributes{Mode: new("off")}
+	}
+	return shape
 }
 
 func (a api) describeListeners(ctx context.Context, in *DescribeListenersInput) (*DescribeListenersOutput, error) {
@@ -65,10 +72,11 @@ func (a api) describeListeners(ctx context.Context, in *DescribeListenersInput) 
 }
 
 func (a api) modifyListener(ctx context.Context, in *ModifyListenerInput) (*ModifyListenerOutput, error) {
-	if err := secureMembers(in.Protocol, *in); err != nil {
+	security, err := securityOf(*in)
+	if err != nil {
 		return nil, err
 	}
-	change := alb.ModifyListenerInput{ListenerARN: *in.ListenerArn, Protocol: awsapi.Value(in.Protocol), Port: number(in.Port)}
+	change := alb.ModifyListenerInput{ListenerARN: *in.ListenerArn, Protocol: awsapi.Value(in.Protocol), Port: number(in.Port), Security: security}
 	if in.DefaultActions != nil {
 		actions, err := actionsOf(in.DefaultActions)
 		if err != nil {
@@ -85,4 +93,27 @@ func (a api) modifyListener(ctx context.Context, in *ModifyListenerInput) (*Modi
 
 func (a api) deleteListener(ctx context.Context, in *DeleteListenerInput) (*DeleteListenerOutput, error) {
 	return nil, a.balancer.DeleteListener(ctx, *in.ListenerArn)
+}
+
+func listenerAttribute(at alb.Attribute) ListenerAttribute {
+	return ListenerAttribute{Key: &at.Key, Value: &at.Value}
+}
+
+func (a api) describeListenerAttributes(ctx context.Context, in *DescribeListenerAttributesInput) (*DescribeListenerAttributesOutput, error) {
+	attributes, err := a.balancer.DescribeListenerAttributes(ctx, *in.ListenerArn)
+	if err != nil {
+		return nil, err
+	}
+	return &DescribeListenerAttributesOutput{Attributes: awsapi.List(attributes, listenerAttribute)}, nil
+}
+
+func (a api) modifyListenerAttributes(ctx context.Context, in *ModifyListenerAttributesInput) (*ModifyListenerAttributesOutput, error) {
+	changes := awsapi.List(in.Attributes, func(at ListenerAttribute) alb.Attribute {
+		return alb.Attribute{Key: awsapi.Value(at.Key), Value: awsapi.Value(at.Value)}
+	})
+	attributes, err := a.balancer.ModifyListenerAttributes(ctx, *in.ListenerArn, changes)
+	if err != nil {
+		return nil, err
+	}
+	return &ModifyListenerAttributesOutput{Attributes: awsapi.List(attributes, listenerAttribute)}, nil
 }

@@ -2,13 +2,22 @@ package elbv2
 
 import (
 	"context"
+	"strconv"
 
 	"drydock/alb"
 	"drydock/awsapi"
 )
 
 func (a api) createLoadBalancer(ctx context.Context, in *CreateLoadBalancerInput) (*CreateLoadBalancerOutput, error) {
-	subnets, err := subnetsOf(in)
+	err := unsupported(
+		refused{"CustomerOwnedIpv4Pool", in.CustomerOwnedIpv4Pool != nil},
+		refused{"EnablePrefixForIpv6SourceNat", in.EnablePrefixForIpv6SourceNat != nil},
+		refused{"IpamPools", in.IpamPools != nil},
+	)
+	if err != nil {
+		return nil, err
+	}
+	subnets, err := subnetsOf(in.Subnets, in.SubnetMappings)
 	if err != nil {
 		return nil, err
 	}
@@ -23,20 +32,11 @@ func (a api) createLoadBalancer(ctx context.Context, in *CreateLoadBalancerInput
 }
 
 // subnetsOf returns the subnets that a request names in either of its two ways.
-func subnetsOf(in *CreateLoadBalancerInput) ([]string, error) {
-	err := unsupported(
-		refused{"CustomerOwnedIpv4Pool", in.CustomerOwnedIpv4Pool != nil},
-		refused{"EnablePrefixForIpv6SourceNat", in.EnablePrefixForIpv6SourceNat != nil},
-		refused{"IpamPools", in.IpamPools != nil},
-	)
-	if err != nil {
-		return nil, err
-	}
-	if len(in.Subnets) > 0 && len(in.SubnetMappings) > 0 {
+func subnetsOf(subnets []string, mappings []SubnetMapping) ([]string, error) {
+	if len(subnets) > 0 && len(mappings) > 0 {
 		return nil, &awsapi.Error{Code: "ValidationError", Message: "You can specify either subnets or subnet mappings, not both"}
 	}
-	subnets := in.Subnets
-	for _, m := range in.SubnetMappings {
+	for _, m := range mappings {
 		err := unsupported(
 			refused{"AllocationId of a subnet mapping", m.AllocationId != nil},
 			refused{"PrivateIPv4Address of a subnet mapping", m.PrivateIPv4Address != nil},
@@ -55,12 +55,16 @@ func loadBalancerShape(lb alb.LoadBalancer) LoadBalancer {
 	return LoadBalancer{
 		LoadBalancerArn: &lb.ARN, LoadBalancerName: &lb.Name, DNSName: &lb.DNSName, CanonicalHostedZoneId: &lb.CanonicalHostedZoneID,
 		CreatedTime: &lb.CreatedTime, Scheme: &lb.Scheme, VpcId: &lb.VPCID, Type: &lb.Type, IpAddressType: &lb.IPAddressType,
-		State:          &LoadBalancerState{Code: &lb.State.Code, Reason: awsapi.NonZero(lb.State.Reason)},
-		SecurityGroups: awsapi.List(lb.SecurityGroups, func(id string) string { return id }),
-		AvailabilityZones: awsapi.List(lb.AvailabilityZones, func(z alb.AvailabilityZone) AvailabilityZone {
-			return AvailabilityZone{ZoneName: &z.ZoneName, SubnetId: &z.SubnetID, LoadBalancerAddresses: []LoadBalancerAddress{}}
-		}),
+		State:             &LoadBalancerState{Code: &lb.State.Code, Reason: awsapi.NonZero(lb.State.Reason)},
+		SecurityGroups:    awsapi.List(lb.SecurityGroups, func(id string) string { return id }),
+		AvailabilityZones: zoneShapes(lb.AvailabilityZones),
 	}
+}
+
+func zoneShapes(zones []alb.AvailabilityZone) []AvailabilityZone {
+	return awsapi.List(zones, func(z alb.AvailabilityZone) AvailabilityZone {
+		return AvailabilityZone{ZoneName: &z.ZoneName, SubnetId: &z.SubnetID, LoadBalancerAddresses: []LoadBalancerAddress{}}
+	})
 }
 
 func (a api) describeLoadBalancers(ctx context.Context, in *DescribeLoadBalancersInput) (*DescribeLoadBalancersOutput, error) {
@@ -112,4 +116,45 @@ func (a api) setSecurityGroups(ctx context.Context, in *SetSecurityGroupsInput) 
 		return nil, err
 	}
 	return &SetSecurityGroupsOutput{SecurityGroupIds: groups}, nil
+}
+
+func (a api) setSubnets(ctx context.Context, in *SetSubnetsInput) (*SetSubnetsOutput, error) {
+	if err := unsupported(refused{"EnablePrefixForIpv6SourceNat", in.EnablePrefixForIpv6SourceNat != nil}); err != nil {
+		return nil, err
+	}
+	subnets, err := subnetsOf(in.Subnets, in.SubnetMappings)
+	if err != nil {
+		return nil, err
+	}
+	lb, err := a.balancer.SetSubnets(ctx, *in.LoadBalancerArn, subnets, awsapi.Value(in.IpAddressType))
+	if err != nil {
+		return nil, err
+	}
+	return &SetSubnetsOutput{AvailabilityZones: zoneShapes(lb.AvailabilityZones), IpAddressType: &lb.IPAddressType}, nil
+}
+
+func (a api) setIPAddressType(ctx context.Context, in *SetIpAddressTypeInput) (*SetIpAddressTypeOutput, error) {
+	set, err := a.balancer.SetIPAddressType(ctx, *in.LoadBalancerArn, *in.IpAddressType)
+	if err != nil {
+		return nil, err
+	}
+	return &SetIpAddressTypeOutput{IpAddressType: &set}, nil
+}
+
+// describeCapacityReservation answers that nothing is reserved: nobody can reserve here.
+func (a api) describeCapacityReservation(ctx context.Context, in *DescribeCapacityReservationInput) (*DescribeCapacityReservationOutput, error) {
+	if _, err := a.balancer.DescribeLoadBalancerAttributes(ctx, *in.LoadBalancerArn); err != nil {
+		return nil, err
+	}
+	return &DescribeCapacityReservationOutput{CapacityReservationState: []ZonalCapacityReservationState{}}, nil
+}
+
+func (a api) describeAccountLimits(_ context.Context, in *DescribeAccountLimitsInput) (*DescribeAccountLimitsOutput, error) {
+	part, next, err := page(alb.AccountLimits(), in.Marker, in.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	return &DescribeAccountLimitsOutput{Limits: awsapi.List(part, func(l alb.Limit) Limit {
+		return Limit{Name: &l.Name, Max: new(strconv.Itoa(l.Max))}
+	}), NextMarker: next}, nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func (a api) createRule(ctx context.Context, in *CreateRuleInput) (*CreateRuleOutput, error) {
-	if err := unsupported(refused{"Transforms", len(in.Transforms) > 0}); err != nil {
+	if err := checkTransforms(in.Transforms); err != nil {
 		return nil, err
 	}
 	actions, err := actionsOf(in.Actions)
@@ -17,7 +17,7 @@ func (a api) createRule(ctx context.Context, in *CreateRuleInput) (*CreateRuleOu
 	}
 	r, err := a.balancer.CreateRule(ctx, alb.CreateRuleInput{
 		ListenerARN: *in.ListenerArn, Priority: number(in.Priority), Conditions: awsapi.List(in.Conditions, conditionOf),
-		Actions: actions, Tags: tags(in.Tags),
+		Actions: actions, Transforms: awsapi.List(in.Transforms, transformOf), Tags: tags(in.Tags),
 	})
 	if err != nil {
 		return nil, err
@@ -29,6 +29,7 @@ func ruleShape(r alb.Rule) Rule {
 	return Rule{
 		RuleArn: &r.ARN, Priority: &r.Priority, IsDefault: &r.IsDefault,
 		Conditions: awsapi.List(r.Conditions, conditionShape), Actions: awsapi.List(r.Actions, actionShape),
+		Transforms: awsapi.List(r.Transforms, transformShape),
 	}
 }
 
@@ -46,21 +47,23 @@ func (a api) describeRules(ctx context.Context, in *DescribeRulesInput) (*Descri
 
 // modifyRule leaves what was not sent as it is; an empty list was sent.
 func (a api) modifyRule(ctx context.Context, in *ModifyRuleInput) (*ModifyRuleOutput, error) {
-	if err := unsupported(refused{"Transforms", len(in.Transforms) > 0}); err != nil {
+	if err := checkTransforms(in.Transforms); err != nil {
 		return nil, err
 	}
-	var conditions []alb.Condition
+	change := alb.ModifyRuleInput{RuleARN: *in.RuleArn, ResetTransforms: awsapi.Value(in.ResetTransforms)}
 	if in.Conditions != nil {
-		conditions = awsapi.List(in.Conditions, conditionOf)
+		change.Conditions = awsapi.List(in.Conditions, conditionOf)
 	}
-	var actions []alb.Action
 	if in.Actions != nil {
 		var err error
-		if actions, err = actionsOf(in.Actions); err != nil {
+		if change.Actions, err = actionsOf(in.Actions); err != nil {
 			return nil, err
 		}
 	}
-	r, err := a.balancer.ModifyRule(ctx, *in.RuleArn, conditions, actions)
+	if in.Transforms != nil {
+		change.Transforms = awsapi.List(in.Transforms, transformOf)
+	}
+	r, err := a.balancer.ModifyRule(ctx, change)
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,8 @@ func healthCheck(in ModifyTargetGroupInput) (alb.HealthCheck, error) {
 	if in.Matcher == nil {
 		return check, nil
 	}
-	check.Matcher = awsapi.Value(in.Matcher.HttpCode)
-	return check, unsupported(refused{"GrpcCode of a matcher", in.Matcher.GrpcCode != nil})
+	check.Matcher, check.GRPCMatcher = awsapi.Value(in.Matcher.HttpCode), awsapi.Value(in.Matcher.GrpcCode)
+	return check, nil
 }
 
 func targetGroupShape(tg alb.TargetGroup) TargetGroup {
@@ -54,7 +54,7 @@ func targetGroupShape(tg alb.TargetGroup) TargetGroup {
 		HealthCheckEnabled: h.Enabled, HealthCheckProtocol: &h.Protocol, HealthCheckPort: &h.Port, HealthCheckPath: &h.Path,
 		HealthCheckIntervalSeconds: new(int64(h.IntervalSeconds)), HealthCheckTimeoutSeconds: new(int64(h.TimeoutSeconds)),
 		HealthyThresholdCount: new(int64(h.HealthyThresholdCount)), UnhealthyThresholdCount: new(int64(h.UnhealthyThresholdCount)),
-		Matcher:          &Matcher{HttpCode: &h.Matcher},
+		Matcher:          &Matcher{HttpCode: awsapi.NonZero(h.Matcher), GrpcCode: awsapi.NonZero(h.GRPCMatcher)},
 		LoadBalancerArns: awsapi.List(tg.LoadBalancerARNs, func(arn string) string { return arn }),
 	}
 }

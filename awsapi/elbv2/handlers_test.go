@@ -164,7 +164,7 @@ func TestTargetGroup_KeepsWhatItIsTold(t *testing.T) {
 	if *tg.HealthCheckIntervalSeconds != 10 || *tg.HealthCheckPath != "/health" {
 		t.Errorf("modified %+v", tg)
 	}
-	c.refused("ModifyTargetGroup", &elbv2.ModifyTargetGroupInput{TargetGroupArn: &s.users, Matcher: &elbv2.Matcher{GrpcCode: new("0")}}, "InvalidConfigurationRequest", "GrpcCode")
+	c.refused("ModifyTargetGroup", &elbv2.ModifyTargetGroupInput{TargetGroupArn: &s.users, Matcher: &elbv2.Matcher{GrpcCode: new("0")}}, "ValidationError", "GRPC code")
 	do[elbv2.ModifyTargetGroupAttributesOutput](c, "ModifyTargetGroupAttributes", &elbv2.ModifyTargetGroupAttributesInput{
 		TargetGroupArn: &s.users, Attributes: []elbv2.TargetGroupAttribute{{Key: new("deregistration_delay.timeout_seconds"), Value: new("30")}},
 	})
@@ -205,7 +205,7 @@ func TestRule_EveryConditionAndActionComesBack(t *testing.T) {
 	s := c.stack()
 	paths := []string{"/api/users/*"}
 	conditions := []elbv2.RuleCondition{
-		{Field: new("path-pattern"), Values: paths, PathPatternConfig: &elbv2.PathPatternConditionConfig{Values: paths}},
+		{Field: new("path-pattern"), Values: paths},
 		{Field: new("http-header"), HttpHeaderConfig: &elbv2.HttpHeaderConditionConfig{HttpHeaderName: new("X-A"), Values: []string{"a"}}},
 		{Field: new("http-request-method"), HttpRequestMethodConfig: &elbv2.HttpRequestMethodConditionConfig{Values: []string{"GET"}}},
 		{Field: new("query-string"), QueryStringConfig: &elbv2.QueryStringConditionConfig{Values: []elbv2.QueryStringKeyValuePair{{Key: new("k"), Value: new("v")}}}},
@@ -217,13 +217,14 @@ func TestRule_EveryConditionAndActionComesBack(t *testing.T) {
 	}}
 	in := &elbv2.CreateRuleInput{ListenerArn: &s.listener, Priority: new(int64(5)), Conditions: conditions, Actions: []elbv2.Action{forward}}
 	created := do[elbv2.CreateRuleOutput](c, "CreateRule", in).Rules[0]
+	conditions[0].PathPatternConfig = &elbv2.PathPatternConditionConfig{Values: paths} // described both ways
 	if !reflect.DeepEqual(created.Conditions, conditions) || !reflect.DeepEqual(created.Actions, in.Actions) || *created.Priority != "5" || *created.IsDefault {
 		t.Errorf("created %+v", created)
 	}
+	c.refused("CreateRule", in, "ValidationError", "You cannot provide both Values and 'PathPatternConfig'")
+	conditions[0].Values = nil
 	c.refused("CreateRule", in, "PriorityInUse", "")
-	withTransform := *in
-	withTransform.Transforms = []elbv2.RuleTransform{{Type: new("url-rewrite")}}
-	c.refused("CreateRule", &withTransform, "InvalidConfigurationRequest", "Transforms")
+	conditions[0].Values = paths
 
 	redirect := elbv2.Action{Type: new("redirect"), RedirectConfig: &elbv2.RedirectActionConfig{
 		StatusCode: new("HTTP_301"), Protocol: new("HTTPS"), Port: new("443"), Host: new("#{host}"), Path: new("/#{path}"), Query: new("#{query}"),

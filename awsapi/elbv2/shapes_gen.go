@@ -17,6 +17,17 @@ type Action struct {
 	JwtValidationConfig       *JwtValidationActionConfig       `aws:"JwtValidationConfig"`
 }
 
+// AddListenerCertificatesInput is the shape AddListenerCertificatesInput of the Elastic Load Balancing API.
+type AddListenerCertificatesInput struct {
+	ListenerArn  *string       `aws:"ListenerArn,req"`
+	Certificates []Certificate `aws:"Certificates,req"`
+}
+
+// AddListenerCertificatesOutput is the shape AddListenerCertificatesOutput of the Elastic Load Balancing API.
+type AddListenerCertificatesOutput struct {
+	Certificates []Certificate `aws:"Certificates"`
+}
+
 // AddTagsInput is the shape AddTagsInput of the Elastic Load Balancing API.
 type AddTagsInput struct {
 	ResourceArns []string `aws:"ResourceArns,req"`
@@ -77,10 +88,22 @@ type AvailabilityZone struct {
 	SourceNatIpv6Prefixes []string              `aws:"SourceNatIpv6Prefixes"`
 }
 
+// CapacityReservationStatus is the shape CapacityReservationStatus of the Elastic Load Balancing API.
+type CapacityReservationStatus struct {
+	Code   *string `aws:"Code" enum:"provisioned|pending|rebalancing|failed"`
+	Reason *string `aws:"Reason"`
+}
+
 // Certificate is the shape Certificate of the Elastic Load Balancing API.
 type Certificate struct {
 	CertificateArn *string `aws:"CertificateArn"`
 	IsDefault      *bool   `aws:"IsDefault"`
+}
+
+// Cipher is the shape Cipher of the Elastic Load Balancing API.
+type Cipher struct {
+	Name     *string `aws:"Name"`
+	Priority *int64  `aws:"Priority"`
 }
 
 // CreateListenerInput is the shape CreateListenerInput of the Elastic Load Balancing API.
@@ -209,6 +232,54 @@ type DeregisterTargetsInput struct {
 type DeregisterTargetsOutput struct {
 }
 
+// DescribeAccountLimitsInput is the shape DescribeAccountLimitsInput of the Elastic Load Balancing API.
+type DescribeAccountLimitsInput struct {
+	Marker   *string `aws:"Marker"`
+	PageSize *int64  `aws:"PageSize" limits:"min=1,max=400"`
+}
+
+// DescribeAccountLimitsOutput is the shape DescribeAccountLimitsOutput of the Elastic Load Balancing API.
+type DescribeAccountLimitsOutput struct {
+	Limits     []Limit `aws:"Limits"`
+	NextMarker *string `aws:"NextMarker"`
+}
+
+// DescribeCapacityReservationInput is the shape DescribeCapacityReservationInput of the Elastic Load Balancing API.
+type DescribeCapacityReservationInput struct {
+	LoadBalancerArn *string `aws:"LoadBalancerArn,req"`
+}
+
+// DescribeCapacityReservationOutput is the shape DescribeCapacityReservationOutput of the Elastic Load Balancing API.
+type DescribeCapacityReservationOutput struct {
+	LastModifiedTime            *time.Time                      `aws:"LastModifiedTime"`
+	DecreaseRequestsRemaining   *int64                          `aws:"DecreaseRequestsRemaining"`
+	MinimumLoadBalancerCapacity *MinimumLoadBalancerCapacity    `aws:"MinimumLoadBalancerCapacity"`
+	CapacityReservationState    []ZonalCapacityReservationState `aws:"CapacityReservationState"`
+}
+
+// DescribeListenerAttributesInput is the shape DescribeListenerAttributesInput of the Elastic Load Balancing API.
+type DescribeListenerAttributesInput struct {
+	ListenerArn *string `aws:"ListenerArn,req"`
+}
+
+// DescribeListenerAttributesOutput is the shape DescribeListenerAttributesOutput of the Elastic Load Balancing API.
+type DescribeListenerAttributesOutput struct {
+	Attributes []ListenerAttribute `aws:"Attributes"`
+}
+
+// DescribeListenerCertificatesInput is the shape DescribeListenerCertificatesInput of the Elastic Load Balancing API.
+type DescribeListenerCertificatesInput struct {
+	ListenerArn *string `aws:"ListenerArn,req"`
+	Marker      *string `aws:"Marker"`
+	PageSize    *int64  `aws:"PageSize" limits:"min=1,max=400"`
+}
+
+// DescribeListenerCertificatesOutput is the shape DescribeListenerCertificatesOutput of the Elastic Load Balancing API.
+type DescribeListenerCertificatesOutput struct {
+	Certificates []Certificate `aws:"Certificates"`
+	NextMarker   *string       `aws:"NextMarker"`
+}
+
 // DescribeListenersInput is the shape DescribeListenersInput of the Elastic Load Balancing API.
 type DescribeListenersInput struct {
 	LoadBalancerArn *string  `aws:"LoadBalancerArn"`
@@ -259,6 +330,20 @@ type DescribeRulesInput struct {
 type DescribeRulesOutput struct {
 	Rules      []Rule  `aws:"Rules"`
 	NextMarker *string `aws:"NextMarker"`
+}
+
+// DescribeSSLPoliciesInput is the shape DescribeSSLPoliciesInput of the Elastic Load Balancing API.
+type DescribeSSLPoliciesInput struct {
+	Names            []string `aws:"Names"`
+	Marker           *string  `aws:"Marker"`
+	PageSize         *int64   `aws:"PageSize" limits:"min=1,max=400"`
+	LoadBalancerType *string  `aws:"LoadBalancerType" enum:"application|network|gateway"`
+}
+
+// DescribeSSLPoliciesOutput is the shape DescribeSSLPoliciesOutput of the Elastic Load Balancing API.
+type DescribeSSLPoliciesOutput struct {
+	SslPolicies []SslPolicy `aws:"SslPolicies"`
+	NextMarker  *string     `aws:"NextMarker"`
 }
 
 // DescribeTagsInput is the shape DescribeTagsInput of the Elastic Load Balancing API.
@@ -363,6 +448,12 @@ type JwtValidationActionConfig struct {
 	AdditionalClaims []JwtValidationActionAdditionalClaim `aws:"AdditionalClaims"`
 }
 
+// Limit is the shape Limit of the Elastic Load Balancing API.
+type Limit struct {
+	Name *string `aws:"Name"`
+	Max  *string `aws:"Max"`
+}
+
 // Listener is the shape Listener of the Elastic Load Balancing API.
 type Listener struct {
 	ListenerArn          *string                         `aws:"ListenerArn"`
@@ -374,6 +465,12 @@ type Listener struct {
 	DefaultActions       []Action                        `aws:"DefaultActions"`
 	AlpnPolicy           []string                        `aws:"AlpnPolicy"`
 	MutualAuthentication *MutualAuthenticationAttributes `aws:"MutualAuthentication"`
+}
+
+// ListenerAttribute is the shape ListenerAttribute of the Elastic Load Balancing API.
+type ListenerAttribute struct {
+	Key   *string `aws:"Key" limits:"max=256" pattern:"^[a-zA-Z0-9._]+$"`
+	Value *string `aws:"Value"`
 }
 
 // LoadBalancer is the shape LoadBalancer of the Elastic Load Balancing API.
@@ -420,6 +517,22 @@ type LoadBalancerState struct {
 type Matcher struct {
 	HttpCode *string `aws:"HttpCode"`
 	GrpcCode *string `aws:"GrpcCode"`
+}
+
+// MinimumLoadBalancerCapacity is the shape MinimumLoadBalancerCapacity of the Elastic Load Balancing API.
+type MinimumLoadBalancerCapacity struct {
+	CapacityUnits *int64 `aws:"CapacityUnits"`
+}
+
+// ModifyListenerAttributesInput is the shape ModifyListenerAttributesInput of the Elastic Load Balancing API.
+type ModifyListenerAttributesInput struct {
+	ListenerArn *string             `aws:"ListenerArn,req"`
+	Attributes  []ListenerAttribute `aws:"Attributes,req"`
+}
+
+// ModifyListenerAttributesOutput is the shape ModifyListenerAttributesOutput of the Elastic Load Balancing API.
+type ModifyListenerAttributesOutput struct {
+	Attributes []ListenerAttribute `aws:"Attributes"`
 }
 
 // ModifyListenerInput is the shape ModifyListenerInput of the Elastic Load Balancing API.
@@ -540,6 +653,16 @@ type RegisterTargetsInput struct {
 type RegisterTargetsOutput struct {
 }
 
+// RemoveListenerCertificatesInput is the shape RemoveListenerCertificatesInput of the Elastic Load Balancing API.
+type RemoveListenerCertificatesInput struct {
+	ListenerArn  *string       `aws:"ListenerArn,req"`
+	Certificates []Certificate `aws:"Certificates,req"`
+}
+
+// RemoveListenerCertificatesOutput is the shape RemoveListenerCertificatesOutput of the Elastic Load Balancing API.
+type RemoveListenerCertificatesOutput struct {
+}
+
 // RemoveTagsInput is the shape RemoveTagsInput of the Elastic Load Balancing API.
 type RemoveTagsInput struct {
 	ResourceArns []string `aws:"ResourceArns,req"`
@@ -592,6 +715,17 @@ type RuleTransform struct {
 	UrlRewriteConfig        *UrlRewriteConfig        `aws:"UrlRewriteConfig"`
 }
 
+// SetIpAddressTypeInput is the shape SetIpAddressTypeInput of the Elastic Load Balancing API.
+type SetIpAddressTypeInput struct {
+	LoadBalancerArn *string `aws:"LoadBalancerArn,req"`
+	IpAddressType   *string `aws:"IpAddressType,req" enum:"ipv4|dualstack|dualstack-without-public-ipv4"`
+}
+
+// SetIpAddressTypeOutput is the shape SetIpAddressTypeOutput of the Elastic Load Balancing API.
+type SetIpAddressTypeOutput struct {
+	IpAddressType *string `aws:"IpAddressType" enum:"ipv4|dualstack|dualstack-without-public-ipv4"`
+}
+
 // SetRulePrioritiesInput is the shape SetRulePrioritiesInput of the Elastic Load Balancing API.
 type SetRulePrioritiesInput struct {
 	RulePriorities []RulePriorityPair `aws:"RulePriorities,req"`
@@ -615,9 +749,33 @@ type SetSecurityGroupsOutput struct {
 	EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic *string  `aws:"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic" enum:"on|off"`
 }
 
+// SetSubnetsInput is the shape SetSubnetsInput of the Elastic Load Balancing API.
+type SetSubnetsInput struct {
+	LoadBalancerArn              *string         `aws:"LoadBalancerArn,req"`
+	Subnets                      []string        `aws:"Subnets"`
+	SubnetMappings               []SubnetMapping `aws:"SubnetMappings"`
+	IpAddressType                *string         `aws:"IpAddressType" enum:"ipv4|dualstack|dualstack-without-public-ipv4"`
+	EnablePrefixForIpv6SourceNat *string         `aws:"EnablePrefixForIpv6SourceNat" enum:"on|off"`
+}
+
+// SetSubnetsOutput is the shape SetSubnetsOutput of the Elastic Load Balancing API.
+type SetSubnetsOutput struct {
+	AvailabilityZones            []AvailabilityZone `aws:"AvailabilityZones"`
+	IpAddressType                *string            `aws:"IpAddressType" enum:"ipv4|dualstack|dualstack-without-public-ipv4"`
+	EnablePrefixForIpv6SourceNat *string            `aws:"EnablePrefixForIpv6SourceNat" enum:"on|off"`
+}
+
 // SourceIpConditionConfig is the shape SourceIpConditionConfig of the Elastic Load Balancing API.
 type SourceIpConditionConfig struct {
 	Values []string `aws:"Values"`
+}
+
+// SslPolicy is the shape SslPolicy of the Elastic Load Balancing API.
+type SslPolicy struct {
+	SslProtocols               []string `aws:"SslProtocols"`
+	Ciphers                    []Cipher `aws:"Ciphers"`
+	Name                       *string  `aws:"Name"`
+	SupportedLoadBalancerTypes []string `aws:"SupportedLoadBalancerTypes"`
 }
 
 // SubnetMapping is the shape SubnetMapping of the Elastic Load Balancing API.
@@ -709,4 +867,11 @@ type TargetHealthDescription struct {
 // UrlRewriteConfig is the shape UrlRewriteConfig of the Elastic Load Balancing API.
 type UrlRewriteConfig struct {
 	Rewrites []RewriteConfig `aws:"Rewrites"`
+}
+
+// ZonalCapacityReservationState is the shape ZonalCapacityReservationState of the Elastic Load Balancing API.
+type ZonalCapacityReservationState struct {
+	State                  *CapacityReservationStatus `aws:"State"`
+	AvailabilityZone       *string                    `aws:"AvailabilityZone"`
+	EffectiveCapacityUnits *float64                   `aws:"EffectiveCapacityUnits"`
 }

@@ -191,7 +191,7 @@ func (d *daemon) openBalancer(ctx context.Context) error {
 	d.node = node.New(node.Config{Sink: sink{d}, Dial: d.dial, Logger: d.log})
 	d.balancer, err = alb.Open(ctx, d.store, d.node, d.network, alb.Config{
 		Region: d.config.Region, Account: d.config.Account, Address: d.config.ALBAddress,
-		PortOffset: d.config.PortOffset, Pace: pace, Mark: network.Mark,
+		PortOffset: d.config.PortOffset, Pace: pace,
 	})
 	return err
 }
