@@ -7,16 +7,21 @@ import (
 	"strings"
 )
 
-// ruleIndex finds the few rules of a listener that a request can match, by its host and
-// path, so that a hundred rules cost little more than ten. A rule found is then compared in
+// ruleIndex finds the few rules of a listener that a request can match, by its host, its
+// path, and the header field that most rules ask for, so that a hundred rules cost little more than ten. A rule found is then compared in
 // full; the index only leaves out rules that cannot match.
 type ruleIndex struct {
-	hosts, paths prefixTree // hosts are reversed: their common part is at the end
+	hosts  prefixTree // reversed: what hosts have in common is at the end
+	paths  prefixTree
+	header string // lower case; empty: no rule asks for a field
+	values prefixTree
 }
 
 const (
 	indexFrom = 8   // with fewer rules, comparing each is faster
 	indexTo   = 256 // rules that a set can hold
+
+	maxPattern = 128 // documented: characters of a value; what texts begin with is not looked up further
 )
 
 // ruleSet holds indexes of rules.
@@ -24,22 +29,45 @@ type ruleSet [indexTo / 64]uint64
 
 func (s *ruleSet) add(i int) { s[i/64] |= 1 << (i % 64) }
 
+func (s *ruleSet) keep(other *ruleSet) {
+	for i := range s {
+		s[i] &= other[i]
+	}
+}
+
 // newRuleIndex returns nil where comparing rule by rule does.
 func newRuleIndex(rules []rule) *ruleIndex {
 	if len(rules) < indexFrom || len(rules) > indexTo {
 		return nil
 	}
-	x := &ruleIndex{}
+	x := &ruleIndex{header: mostWantedHeader(rules)}
 	for i := range rules {
-		x.hosts.addRule(i, rules[i].conditionOn("host-header"), literalEnd)
-		x.paths.addRule(i, rules[i].conditionOn("path-pattern"), literalStart)
+		x.hosts.addRule(i, rules[i].conditionOn("host-header", ""), literalEnd)
+		x.paths.addRule(i, rules[i].conditionOn("path-pattern", ""), literalStart)
+		x.values.addRule(i, rules[i].conditionOn("http-header", x.header), literalStart)
 	}
 	return x
 }
 
-func (r *rule) conditionOn(field string) *condition {
+func mostWantedHeader(rules []rule) (most string) {
+	count := map[string]int{}
+	for i := range rules {
+		for _, c := range rules[i].conditions {
+			if c.field != "http-header" {
+				continue
+			}
+			if count[c.name]++; count[c.name] > count[most] {
+				most = c.name
+			}
+		}
+	}
+	return most
+}
+
+// conditionOn returns the first condition on a field; of http-header, on the one named.
+func (r *rule) conditionOn(field, name string) *condition {
 	for i := range r.conditions {
-		if r.conditions[i].field == field {
+		if c := &r.conditions[i]; c.field == field && (field != "http-header" || c.name == name) {
 			return &r.conditions[i]
 		}
 	}
@@ -66,17 +94,30 @@ func literalEnd(pattern string) string {
 
 // find returns the rules that may match.
 func (x *ruleIndex) find(q *request) (found ruleSet) {
-	var buf [256]byte
+	var buf [maxPattern]byte
 	host := withoutPort(q.host)
 	b := buf[:0]
 	for i := len(host) - 1; i >= 0 && len(b) < len(buf); i-- {
 		b = append(b, toLower(host[i]))
 	}
 	x.hosts.collect(b, &found)
-	var paths ruleSet
-	x.paths.collect(q.path, &paths)
-	for i := range found {
-		found[i] &= paths[i]
+	var others ruleSet
+	x.paths.collect(q.path, &others)
+	found.keep(&others)
+	if x.header != "" {
+		others = x.findByHeader(q)
+		found.keep(&others)
+	}
+	return found
+}
+
+func (x *ruleIndex) findByHeader(q *request) (found ruleSet) {
+	var buf [maxPattern]byte
+	x.values.collect(nil, &found)
+	for i := range q.fields {
+		if f := &q.fields[i]; equalFold(f.name, x.header) {
+			x.values.collect(appendLower(buf[:0], f.value[:min(len(f.value), maxPattern)]), &found)
+		}
 	}
 	return found
 }
@@ -108,14 +149,15 @@ type prefixNode struct {
 }
 
 // addRule enters a rule under what its condition's values have in common with what they
-// match; without such a text, under the empty one.
+// match; without such a text, under the empty one. Texts are cut where a lookup is.
 func (t *prefixTree) addRule(i int, c *condition, literal func(string) string) {
 	if c == nil || len(c.regexes) > 0 {
 		t.root.rules.add(i)
 		return
 	}
 	for _, p := range c.patterns {
-		t.root.add(literal(p), i)
+		text := literal(p)
+		t.root.add(text[:min(len(text), maxPattern)], i)
 	}
 }
 

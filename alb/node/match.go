@@ -143,10 +143,17 @@ func glob(pattern string, b []byte, fold, escapes bool) bool {
 		if fold {
 			c = toLower(c)
 		}
-		if p < len(pattern) && pattern[p] == '*' {
-			star, mark = p, i
-			p++
-			continue
+		if p < len(pattern) {
+			switch next := pattern[p]; {
+			case next == '*':
+				star, mark = p, i
+				p++
+				continue
+			case next == c && next != '\\':
+				p++
+				i++
+				continue
+			}
 		}
 		if n := globOne(pattern[p:], c, escapes); n > 0 {
 			p += n

@@ -38,6 +38,15 @@ func TestCondition(t *testing.T) {
 		{"query none", Condition{Field: "query-string", Pairs: []Pair{{"", "*"}}}, "/", "", false},
 		{"source", Condition{Field: "source-ip", Values: []string{"10.0.0.0/8"}}, "/", "", true},
 		{"source is not forwarded-for", Condition{Field: "source-ip", Values: []string{"192.168.0.0/16"}}, "/", "X-Forwarded-For: 192.168.0.1\r\n", false},
+		{"path regex", Condition{Field: "path-pattern", Regex: []string{"^/v[0-9]+/"}}, "/v12/x", "", true},
+		{"path regex, any part", Condition{Field: "path-pattern", Regex: []string{"b+"}}, "/abba", "", true},
+		{"path regex case", Condition{Field: "path-pattern", Regex: []string{"^/A$"}}, "/a", "", false},
+		{"path regex not the query", Condition{Field: "path-pattern", Regex: []string{"x"}}, "/a?x", "", false},
+		{"path regex second", Condition{Field: "path-pattern", Regex: []string{"^/x", "^/y"}}, "/y", "", true},
+		{"host regex case, no port", Condition{Field: "host-header", Regex: []string{`^EX.*\.Com$`}}, "/", "", true},
+		{"header regex case", Condition{Field: "http-header", Name: "X-Kind", Regex: []string{"^be.a$"}}, "/", "x-kind: BETA\r\n", true},
+		{"header regex none", Condition{Field: "http-header", Name: "X-Kind", Regex: []string{"^be.a$"}}, "/", "x-kind: BETAA\r\n", false},
+		{"bad regex", Condition{Field: "path-pattern", Regex: []string{"("}}, "/(", "", false},
 		{"unknown field", Condition{Field: "moon"}, "/", "", false},
 	} {
 		var q request
