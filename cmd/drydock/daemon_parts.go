@@ -15,9 +15,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"drydock/acm"
 	"drydock/alb"
 	"drydock/alb/node"
 	"drydock/awsapi"
+	acmapi "drydock/awsapi/acm"
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
@@ -38,16 +40,17 @@ type daemon struct {
 	started  time.Time
 	instance string
 
-	store       *store.DB
-	events      *timeline.Log
-	requests    *timeline.Recorder
-	network     *network.Network
-	enforcer    network.Enforcer
-	node        *node.Node
-	balancer    *alb.Balancer
-	definitions *taskdefs.Catalogue
-	engine      *docker.Engine
-	scheduler   *orchestrator.Controller
+	store        *store.DB
+	events       *timeline.Log
+	requests     *timeline.Recorder
+	network      *network.Network
+	enforcer     network.Enforcer
+	certificates *acm.Authority
+	node         *node.Node
+	balancer     *alb.Balancer
+	definitions  *taskdefs.Catalogue
+	engine       *docker.Engine
+	scheduler    *orchestrator.Controller
 
 	listener net.Listener
 	server   *http.Server
@@ -82,7 +85,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openBalancer, d.openScheduler, d.openAPI} {
+	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openScheduler, d.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -191,7 +194,7 @@ func (d *daemon) openBalancer(ctx context.Context) error {
 	d.node = node.New(node.Config{Sink: sink{d}, Dial: d.dial, Logger: d.log})
 	d.balancer, err = alb.Open(ctx, d.store, d.node, d.network, alb.Config{
 		Region: d.config.Region, Account: d.config.Account, Address: d.config.ALBAddress,
-		PortOffset: d.config.PortOffset, Pace: pace,
+		PortOffset: d.config.PortOffset, Pace: pace, Certificates: d.certificates,
 	})
 	return err
 }
@@ -243,6 +246,7 @@ func (d *daemon) openAPI(context.Context) error {
 	api.OnCall, api.OnDone = d.recordCall, d.recordDone
 	ecs.Register(api, d.scheduler, d.definitions)
 	elbv2.Register(api, d.balancer)
+	acmapi.Register(api, d.certificates)
 	ec2.Register(api, d.network)
 	sts.Register(api)
 	mux := http.NewServeMux()
@@ -270,6 +274,7 @@ func (d *daemon) Run(ctx context.Context) error {
 			"housekeeping":    d.housekeeping,
 			"load balancer":   d.runNode,
 			"target health":   d.balancer.Run,
+			"certificates":    d.certificates.Run,
 			"requests":        d.requests.Run,
 			"scheduler":       d.scheduler.Run,
 		})

@@ -127,7 +127,7 @@ func (d *down) run(ctx context.Context) error {
 	if _, err := d.api.status(ctx); err != nil {
 		return err
 	}
-	steps := []func(context.Context) error{d.findNetwork, d.deleteServices, d.stopTasks, d.deleteLoadBalancers, d.deleteTargetGroups, d.deleteSecurityGroups, d.deleteCluster}
+	steps := []func(context.Context) error{d.findNetwork, d.deleteServices, d.stopTasks, d.deleteLoadBalancers, d.deleteCertificates, d.deleteTargetGroups, d.deleteSecurityGroups, d.deleteCluster}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err

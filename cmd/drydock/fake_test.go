@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"drydock/acm"
 	"drydock/alb"
 	"drydock/alb/node"
 	"drydock/awsapi"
+	acmapi "drydock/awsapi/acm"
 	"drydock/awsapi/apitest"
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
@@ -39,6 +41,7 @@ type fakeDaemon struct {
 	outcomes    []timeline.Outcome
 	explanation timeline.Explanation
 	logs        string
+	root        acm.Root
 	onStatus    func(f *fakeDaemon) // called before each status answer
 	deployed    func(d *ecs.Deployment)
 }
@@ -78,6 +81,7 @@ func (f *fakeDaemon) handler() http.Handler {
 	mux.HandleFunc("/_drydock/logs", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s of %s, last %s\n", f.logs, tail(r.URL.Query().Get("task")), r.URL.Query().Get("tail"))
 	})
+	mux.HandleFunc("/_drydock/trust", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(trustOf(f.root)) })
 	mux.HandleFunc("POST /_drydock/down", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Drydock") == "" {
 			w.WriteHeader(http.StatusForbidden)
@@ -102,13 +106,20 @@ func (f *fakeDaemon) aws() http.Handler {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	b, err := alb.Open(context.Background(), store, idleNode{}, n, alb.Config{})
+	var b *alb.Balancer
+	certificates, err := acm.Open(context.Background(), store, acm.Config{Directory: f.t.TempDir(), Users: func(arn string) []string { return b.InUse(arn) }})
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	b, err = alb.Open(context.Background(), store, idleNode{}, n, alb.Config{Certificates: certificates})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.root = certificates.Root()
 	s := awsapi.NewServer()
 	ec2.Register(s, n)
 	elbv2.Register(s, b)
+	acmapi.Register(s, certificates)
 	awsapi.Handle(s, "ecs", "DescribeClusters", f.describeClusters)
 	awsapi.Handle(s, "ecs", "ListClusters", f.listClusters)
 	awsapi.Handle(s, "ecs", "CreateCluster", f.createCluster)

@@ -115,6 +115,7 @@ func verbs() []*cli.Command {
 		execCommand(),
 		loadCommand(),
 		envCommand(),
+		trustCommand(),
 		doctorCommand(),
 		versionCommand(),
 	}

@@ -22,6 +22,7 @@ func (d *daemon) private() http.Handler {
 	mux.HandleFunc("GET /_drydock/outcomes", d.serveOutcomes)
 	mux.HandleFunc("GET /_drydock/why", d.serveWhy)
 	mux.HandleFunc("GET /_drydock/logs", d.serveLogs)
+	mux.HandleFunc("GET /_drydock/trust", d.serveTrust)
 	mux.HandleFunc("POST /_drydock/down", d.serveDown)
 	mux.HandleFunc("/_drydock/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("the private API has no %s %s", r.Method, r.URL.Path), "is this drydock as new as the daemon? see `drydock version`")
@@ -186,7 +187,7 @@ func (d *daemon) takeDown(ctx context.Context, tell func(string, ...any)) error 
 // removeState deletes what a daemon writes into its state directory, and nothing else.
 func removeState(dir string) error {
 	var errs []error
-	for _, name := range []string{"drydock.db", "drydock.db-wal", "drydock.db-shm", "logs"} {
+	for _, name := range []string{"drydock.db", "drydock.db-wal", "drydock.db-shm", "logs", "ca"} {
 		errs = append(errs, os.RemoveAll(dir+"/"+name))
 	}
 	return errors.Join(errs...)

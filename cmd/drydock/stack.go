@@ -76,9 +76,10 @@ func (b stackLoadBalancer) name() string { return deref(b.input.Name) }
 
 // stackListener is a listener with its rules, without the default one.
 type stackListener struct {
-	path  string
-	input elbv2.CreateListenerInput
-	rules []stackRule
+	path         string
+	input        elbv2.CreateListenerInput
+	certificates []stackCertificate // instead of input.Certificates
+	rules        []stackRule
 }
 
 // stackRule is a listener rule.

@@ -152,6 +152,7 @@ func (r *stackReader) checkListener(l stackListener) {
 	default:
 		r.at(l.path+".protocol", fmt.Sprintf("%q is not a protocol of an Application Load Balancer", *l.input.Protocol), "choose HTTP or HTTPS")
 	}
+	r.checkCertificates(l)
 	r.checkActions(l.path+".defaultActions", l.input.DefaultActions)
 	priorities := map[int64]bool{}
 	for _, rule := range l.rules {

@@ -161,7 +161,8 @@ func (r *stackReader) readListeners(n *yaml.Node, path string) []stackListener {
 		unknown := pending
 		l := stackListener{path: path, input: elbv2.CreateListenerInput{LoadBalancerArn: &unknown}}
 		own := map[string]func(*yaml.Node, string){
-			"rules": func(n *yaml.Node, path string) { l.rules = r.readRules(n, path) },
+			"certificate": func(n *yaml.Node, path string) { l.certificates = r.readCertificates(n, path) },
+			"rules":       func(n *yaml.Node, path string) { l.rules = r.readRules(n, path) },
 		}
 		r.withOwn(own, func() { r.shape(n, reflect.ValueOf(&l.input).Elem(), path) })
 		all = append(all, l)

@@ -136,6 +136,12 @@ func TestReadStack_ReportsMistakesWithTheirLine(t *testing.T) {
 		{"subnets: default, ", "", "drydock.yaml:46: services[0].networkConfiguration.awsvpcConfiguration.subnets: is missing: AWS requires it"},
 		{"networkConfiguration:\n      awsvpcConfiguration: {subnets: default, securityGroups: [tasks]}\n    ", "", "Network Configuration must be provided when networkMode 'awsvpc' is specified"},
 		{"cluster: shop", "cluster: shop\n\tbad", "drydock.yaml: yaml: line 2"},
+		{"        protocol: HTTP\n", "        protocol: HTTPS\n", "drydock.yaml:20: loadBalancers[0].listeners[0].certificate: is missing: an HTTPS listener needs one: write `certificate: shop.localhost`"},
+		{"        protocol: HTTP\n", "        protocol: HTTP\n        certificate: shop.localhost\n", "drydock.yaml:22: loadBalancers[0].listeners[0].certificate: is for HTTPS listeners: write `protocol: HTTPS`"},
+		{"        protocol: HTTP\n", "        protocol: HTTPS\n        certificate: shop\n", `drydock.yaml:22: loadBalancers[0].listeners[0].certificate: "shop" is not a name that ACM issues certificates for: it takes two parts at least`},
+		{"        protocol: HTTP\n", "        protocol: HTTPS\n        certificate: [a.test, [b]]\n", "drydock.yaml:22: loadBalancers[0].listeners[0].certificate[1]: is a list, not a certificate"},
+		{"        protocol: HTTP\n", "        protocol: HTTPS\n        certificate: {domainNam: a.test}\n", "drydock.yaml:22: loadBalancers[0].listeners[0].certificate.domainNam: there is no such field in RequestCertificate: did you mean domainName?"},
+		{"        protocol: HTTP\n", "        protocol: HTTPS\n        certificate: a.test\n        certificates: [{certificateArn: \"arn:x\"}]\n", "loadBalancers[0].listeners[0].certificate: stands beside certificates: give one of the two"},
 	} {
 		if !strings.Contains(goodStack, test.replace) {
 			t.Errorf("%q is not in the stack", test.replace)

@@ -161,6 +161,13 @@ func (u *up) listener(ctx context.Context, b stackLoadBalancer, l stackListener,
 		return err
 	}
 	name := fmt.Sprintf("%s:%d", b.name(), deref(input.Port))
+	certificates, err := u.certificates(ctx, l.certificates)
+	if err != nil {
+		return err
+	}
+	if len(certificates) > 0 {
+		input.Certificates = withCertificate(certificates[0])
+	}
 	switch {
 	case !exists:
 		out, err := call[elbv2.CreateListenerOutput](ctx, u.api, "elbv2", "CreateListener", &input)
@@ -182,6 +189,11 @@ func (u *up) listener(ctx context.Context, b stackLoadBalancer, l stackListener,
 		u.did("modified", "listener", name, "")
 	default:
 		u.kept("listener", name)
+	}
+	if len(certificates) > 0 {
+		if err := u.listenerCertificates(ctx, name, have.ListenerArn, certificates[1:]); err != nil {
+			return err
+		}
 	}
 	return u.rules(ctx, name, have.ListenerArn, l.rules)
 }

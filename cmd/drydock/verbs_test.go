@@ -310,7 +310,7 @@ func TestReadVerbs_PrintTextAndJSON(t *testing.T) {
 			t.Errorf("%s: exit %d: %s%s", test.args, code, stdout, stderr)
 		}
 	}
-	for _, args := range []string{"status", "events", "why", "version", "env", "doctor"} {
+	for _, args := range []string{"status", "events", "why", "version", "env", "doctor", "trust"} {
 		_, stdout, stderr := f.run(args, "--output", "json")
 		if !json.Valid([]byte(stdout)) || stdout == "" {
 			t.Errorf("%s: not JSON: %s%s", args, stdout, stderr)
