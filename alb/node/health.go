@@ -50,6 +50,7 @@ type checkSettings struct {
 	mark   uint32
 	from   time.Time
 	to     netip.AddrPort
+	users  []string // the load balancers that use the group: app/name/id
 }
 
 // probe is the result of one health check.
@@ -80,6 +81,7 @@ func (n *Node) check(ctx context.Context, t *target) {
 		if ctx.Err() != nil {
 			return
 		}
+		n.tellCheck(t, s, p)
 		n.judge(t, s, p)
 		if !sleepUntil(ctx, p.at.Add(h.pace(t, s))) {
 			return

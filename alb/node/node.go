@@ -128,18 +128,18 @@ func (n *Node) applyTargets(s Snapshot) map[string]*group {
 	for _, t := range n.targets {
 		t.listed = false
 	}
-	groups, lives := map[string]*group{}, map[string]*groupLife{}
+	groups, lives, users := map[string]*group{}, map[string]*groupLife{}, usersOf(s.LoadBalancers)
 	for _, g := range s.TargetGroups {
 		if lives[g.ARN] = n.lives[g.ARN]; lives[g.ARN] == nil {
 			lives[g.ARN] = new(groupLife)
 		}
-		groups[g.ARN] = n.applyGroup(g, lives[g.ARN])
+		groups[g.ARN] = n.applyGroup(g, lives[g.ARN], users[g.ARN])
 	}
 	n.lives = lives
 	return groups
 }
 
-func (n *Node) applyGroup(g TargetGroup, life *groupLife) *group {
+func (n *Node) applyGroup(g TargetGroup, life *groupLife, users []string) *group {
 	compiled := newGroup(g, life)
 	before := life.current.Load()
 	for _, spec := range g.Targets {
@@ -154,7 +154,7 @@ func (n *Node) applyGroup(g TargetGroup, life *groupLife) *group {
 			}
 		}
 		t.listed = true
-		t.health.settings.Store(checkFor(g, spec))
+		t.health.settings.Store(checkFor(g, spec, users))
 		compiled.add(t)
 	}
 	life.current.Store(compiled)
@@ -162,7 +162,7 @@ func (n *Node) applyGroup(g TargetGroup, life *groupLife) *group {
 }
 
 // checkFor returns the health check settings of a target, nil if it is not checked.
-func checkFor(g TargetGroup, t Target) *checkSettings {
+func checkFor(g TargetGroup, t Target, users []string) *checkSettings {
 	if !g.InUse || !g.HealthCheck.Enabled || t.Draining {
 		return nil
 	}
@@ -170,7 +170,7 @@ func checkFor(g TargetGroup, t Target) *checkSettings {
 	if g.HealthCheck.Port != 0 {
 		to = netip.AddrPortFrom(to.Addr(), uint16(g.HealthCheck.Port))
 	}
-	return &checkSettings{HealthCheck: g.HealthCheck, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to}
+	return &checkSettings{HealthCheck: g.HealthCheck, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to, users: users}
 }
 
 // applyDraining begins what drains, and lets go of what is not registered any more.
