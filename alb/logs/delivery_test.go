@@ -69,11 +69,11 @@ func web(accessLogs, connectionLogs, healthCheckLogs *node.LogBucket) node.Snaps
 		Attributes: node.LoadBalancerAttributes{AccessLogs: accessLogs, ConnectionLogs: connectionLogs, HealthCheckLogs: healthCheckLogs}}}}
 }
 
-func webRequest(n int) *timeline.Outcome {
+func webRequest(n int) timeline.Outcome {
 	o := ordinary()
 	o.LoadBalancer, o.URI = webID, fmt.Sprintf("/%d", n)
 	o.Start, o.End = time.Now(), time.Now()
-	return &o
+	return o
 }
 
 // files returns the paths of regular files below dir, in order.
@@ -150,8 +150,8 @@ func TestDelivery_ShipsUnderAWSNames(t *testing.T) {
 	o.run()
 	o.Finished(webRequest(1))
 	o.Finished(webRequest(2))
-	o.Connected(&node.Connection{Time: time.Now(), LoadBalancer: webID, Client: netip.MustParseAddrPort("10.9.9.9:99"), Port: 80, TraceID: "TID_1"})
-	o.Checked(&node.Check{Time: time.Now(), LoadBalancers: []string{"app/other/1", webID}, Addr: netip.MustParseAddrPort("10.0.0.7:80"), Protocol: "HTTP", Passed: true, StatusCode: 200})
+	o.Connected(node.Connection{Time: time.Now(), LoadBalancer: webID, Client: netip.MustParseAddrPort("10.9.9.9:99"), Port: 80, TraceID: "TID_1"})
+	o.Checked(node.Check{Time: time.Now(), LoadBalancers: []string{"app/other/1", webID}, Addr: netip.MustParseAddrPort("10.0.0.7:80"), Protocol: "HTTP", Passed: true, StatusCode: 200})
 	o.flush()
 	for pattern, content := range map[string]string{
 		"my-logs/alb/prod/" + fmt.Sprintf(shippedName, ""):           " /1 /2",

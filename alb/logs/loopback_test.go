@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,17 +26,28 @@ import (
 	"drydock/timeline"
 )
 
-// both hands what a node tells to a delivery and to metrics.
-type both struct {
-	delivery *logs.Delivery
-	metrics  *metrics.Metrics
+// all hands what a node tells to others.
+type all []node.Sink
+
+func (a all) HealthChanged(h node.HealthChange) { each(a, h, node.Sink.HealthChanged) }
+func (a all) Finished(o timeline.Outcome)       { each(a, o, node.Sink.Finished) }
+func (a all) Followed(e timeline.Epilogue)      { each(a, e, node.Sink.Followed) }
+func (a all) Connected(c node.Connection)       { each(a, c, node.Sink.Connected) }
+func (a all) Checked(c node.Check)              { each(a, c, node.Sink.Checked) }
+
+func each[T any](sinks []node.Sink, record T, tell func(node.Sink, T)) {
+	for _, s := range sinks {
+		tell(s, record)
+	}
 }
 
-func (b both) HealthChanged(node.HealthChange) {}
-func (b both) Followed(timeline.Epilogue)      {}
-func (b both) Finished(o timeline.Outcome)     { b.delivery.Finished(&o); b.metrics.Observe(&o) }
-func (b both) Connected(c node.Connection)     { b.delivery.Connected(&c); b.metrics.Connected(&c) }
-func (b both) Checked(c node.Check)            { b.delivery.Checked(&c) }
+// checkCounter hands everything on and counts the checks.
+type checkCounter struct {
+	node.Sink
+	checks *atomic.Int64
+}
+
+func (c checkCounter) Checked(check node.Check) { c.Sink.Checked(check); c.checks.Add(1) }
 
 // site is a real node on loopback with one group for each way a target can behave. The
 // path /GROUP/… is forwarded to it.
@@ -47,6 +59,7 @@ type site struct {
 	delivery *logs.Delivery
 	metrics  *metrics.Metrics
 	snapshot node.Snapshot
+	checks   atomic.Int64
 }
 
 const arns = "arn:aws:elasticloadbalancing:us-east-2:123456789012:"
@@ -57,7 +70,7 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, dir: t.TempDir()}
 	s.delivery = logs.New(logs.Config{Dir: s.dir})
 	s.metrics = metrics.New(metrics.Sources{})
-	s.node = node.New(node.Config{Sink: both{s.delivery, s.metrics}, Grace: 100 * time.Millisecond,
+	s.node = node.New(node.Config{Sink: checkCounter{all{s.delivery, s.metrics}, &s.checks}, Grace: 100 * time.Millisecond,
 		Listen: func(ctx context.Context, _ netip.AddrPort) (net.Listener, error) {
 			l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 			if err == nil {
@@ -360,5 +373,54 @@ func (s *site) compareMetrics(saw map[string]answer) {
 		if got[name] != n {
 			s.t.Errorf("%s is %d, not %d", name, got[name], n)
 		}
+	}
+}
+
+// TestLoopback_HealthChecksAreLogged: each check of a real node is a line in the log of the
+// load balancer that uses the group, and in no other.
+func TestLoopback_HealthChecksAreLogged(t *testing.T) {
+	s := newSite(t)
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(202) }))
+	defer app.Close()
+	lb := &s.snapshot.LoadBalancers[0]
+	lb.Attributes.HealthCheckLogs = &node.LogBucket{Bucket: "logs"}
+	other := node.LoadBalancer{ARN: arns + "loadbalancer/app/other/1", ID: "app/other/1", Attributes: lb.Attributes}
+	other.Attributes.HealthCheckLogs = &node.LogBucket{Bucket: "others"}
+	s.snapshot.LoadBalancers = append(s.snapshot.LoadBalancers, other)
+	s.group("app", app.Listener.Addr().String(), node.Initial)
+	s.group("refused", closedPort(t), node.Initial)
+	for i := range s.snapshot.TargetGroups {
+		s.snapshot.TargetGroups[i].HealthCheck = node.HealthCheck{Enabled: true, Protocol: "HTTP", Path: "/", Interval: 50 * time.Millisecond, Timeout: time.Second,
+			HealthyThreshold: 2, UnhealthyThreshold: 2, Matcher: "202"}
+	}
+	stop := s.run()
+	for s.checks.Load() < 10 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	seen := int(s.checks.Load())
+	lines := s.logged("health_check_log_*.log.gz")
+	if len(lines) != seen {
+		t.Errorf("%d lines were logged for %d checks", len(lines), seen)
+	}
+	passed, failed := 0, 0
+	for _, line := range lines {
+		f := fields(line)
+		switch {
+		case len(f) != 10 || f[0] != "http" || f[8] != "app/web/50dc6c495c0c9188":
+			t.Errorf("a check is logged as %s", line)
+		case f[4] == "app" && strings.Join(f[5:8], " ") == "PASS 202 -":
+			passed++
+		case f[4] == "refused" && strings.Join(f[5:8], " ") == "FAIL - ConnectionReset":
+			failed++
+		default:
+			t.Errorf("a check is logged as %s", line)
+		}
+	}
+	if passed < 2 || failed < 2 {
+		t.Errorf("%d checks passed, %d failed", passed, failed)
+	}
+	if names, _ := filepath.Glob(filepath.Join(s.dir, "others/AWSLogs/*/elasticloadbalancing")); len(names) != 0 {
+		t.Errorf("checks are in the other load balancer's log: %v", names)
 	}
 }

@@ -91,6 +91,20 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
+var _ node.Sink = (*Metrics)(nil)
+
+// Finished counts a request. It costs what Observe costs.
+func (m *Metrics) Finished(o timeline.Outcome) { m.Observe(&o) }
+
+// HealthChanged does nothing: health is asked for at the scrape.
+func (m *Metrics) HealthChanged(node.HealthChange) {}
+
+// Followed does nothing: the request was counted when it ended.
+func (m *Metrics) Followed(timeline.Epilogue) {}
+
+// Checked does nothing: CloudWatch does not count health checks.
+func (m *Metrics) Checked(node.Check) {}
+
 // Observe counts a request. O is not kept. It costs one look-up and a handful of atomic
 // additions, some 50 ns, and takes no lock.
 func (m *Metrics) Observe(o *timeline.Outcome) {
@@ -106,8 +120,8 @@ func (m *Metrics) Observe(o *timeline.Outcome) {
 	m.balancer(t, o.LoadBalancer).own.count(o)
 }
 
-// Connected counts a client connection. C is not kept. It costs what Observe costs.
-func (m *Metrics) Connected(c *node.Connection) {
+// Connected counts a client connection. It costs what Observe costs.
+func (m *Metrics) Connected(c node.Connection) {
 	b := m.balancer(m.table.Load(), c.LoadBalancer)
 	b.connections.Add(1)
 	if c.Failed != "" {

@@ -276,8 +276,8 @@ func TestHealth_GaugesByZoneAndState(t *testing.T) {
 
 func TestSources_ConnectionsAndLostRecords(t *testing.T) {
 	m := newMetrics()
-	m.Connected(&node.Connection{LoadBalancer: lbID})
-	m.Connected(&node.Connection{LoadBalancer: lbID, Failed: "tls: no cipher"})
+	m.Connected(node.Connection{LoadBalancer: lbID})
+	m.Connected(node.Connection{LoadBalancer: lbID, Failed: "tls: no cipher"})
 	if got := counted(t, m); got["NewConnectionCount"] != 2 || got["ClientTLSNegotiationErrorCount"] != 1 {
 		t.Errorf("counted are %v", got)
 	}
@@ -286,7 +286,7 @@ func TestSources_ConnectionsAndLostRecords(t *testing.T) {
 		Lost:        func() []Lost { return []Lost{{"access", "queue", 5}, {"access", "disk", 0}} },
 	})
 	m.Configure(snapshot())
-	m.Connected(&node.Connection{LoadBalancer: lbID})
+	m.Connected(node.Connection{LoadBalancer: lbID})
 	got := values(t, m)
 	for series, want := range map[string]float64{
 		`ActiveConnectionCount{LoadBalancer="app/web/50dc6c495c0c9188"}`: 7, `NewConnectionCount{LoadBalancer="app/web/50dc6c495c0c9188"}`: 20,
