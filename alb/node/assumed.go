@@ -13,6 +13,8 @@ const (
 	maxResponseHeader = 32 << 10 // documented
 	maxLocation       = 8 << 10  // documented: 507 above
 	maxForwardedFor   = 30       // documented: 463 above
+	maxStreams        = 128      // documented: HTTP/2 streams at once
+	maxStreamsEver    = 10_000   // documented: then the connection ends
 	maxTraceFields    = 7 << 10  // documented: above, X-Amzn-Trace-Id becomes a bare Root
 )
 
@@ -27,6 +29,7 @@ const (
 	lingerBytes  = 1 << 20
 	spliceAbove  = 128 << 10
 	spliceSlice  = 1 << 20
+	spliceWait   = 100 * time.Millisecond // a tunnel without bytes for so long is not spliced any more
 	clientBuffer = 4 << 10
 	targetBuffer = 72 << 10 // 64 KiB of body, and its head
 )

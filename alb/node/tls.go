@@ -42,7 +42,7 @@ func compileTerms(lb *LoadBalancer, l Listener, known map[string]*certificate) (
 
 // applicationProtocols are what ALPN offers, in order of preference (ALB-107).
 func applicationProtocols(noHTTP2 bool) []string {
-	if noHTTP2 || !servesHTTP2 {
+	if noHTTP2 {
 		return []string{"http/1.1"}
 	}
 	return []string{"h2", "http/1.1"}
@@ -76,9 +76,6 @@ func byName(all []*certificate) map[string][]*certificate {
 	}
 	return names
 }
-
-// servesHTTP2 tells whether there is a front for HTTP/2.
-const servesHTTP2 = false
 
 // matching returns the certificates for a server name, best first. A wildcard stands for
 // one label (ALB-103).

@@ -65,6 +65,10 @@ func (h *handshake) serve() {
 		h.peer.tls = s.describe(state)
 		record.TLS, record.Handshake = h.peer.tls, time.Since(h.began)
 		l.report(r, record)
+		if state.NegotiatedProtocol == "h2" {
+			l.start(newH2Conn(l, secure, h.peer))
+			return
+		}
 		l.start(newHTTP1Conn(l, secure, h.peer))
 	case h.conn.plain():
 		record.Failed = plainHTTP.detail

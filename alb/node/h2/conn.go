@@ -55,6 +55,7 @@ type Conn struct {
 	leaving   bool      // GOAWAY has been sent, or will be after the ping
 	saidLast  bool      // the GOAWAY that names the last stream has been sent
 	peerGone  bool      // GOAWAY has been received
+	ending    bool      // our own error ends the connection: the deadlines are set
 	finished  bool      // all is said: what is pending goes out, then the connection is closed
 	idleSince time.Time // zero while there are streams
 	idleTimer *time.Timer
@@ -204,7 +205,7 @@ func (c *Conn) end(err error) {
 		c.mu.Lock()
 		if !c.over {
 			c.goAway(c.lastPeer, own.Code, own.Reason)
-			c.finished, c.err = true, err
+			c.finished, c.ending, c.err = true, true, err
 		}
 		c.mu.Unlock()
 		c.conn.SetDeadline(time.Now().Add(lingerFor))

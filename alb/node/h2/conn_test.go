@@ -40,6 +40,14 @@ func TestIdle_PingIsNoStream(t *testing.T) {
 	})
 }
 
+// The deadline of an earlier write must not have passed for the last one.
+func TestIdle_LastWriteHasItsOwnDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := meet(t, Config{IdleTimeout: time.Minute, WriteTimeout: time.Minute, Handler: func(s *Stream) {}})
+		p.want("GOAWAY NO_ERROR", "end")
+	})
+}
+
 func TestIdle_StreamsKeepTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := meet(t, Config{IdleTimeout: time.Minute, Handler: func(s *Stream) { time.Sleep(time.Hour); say(s, "hi") }})

@@ -91,12 +91,12 @@ func (s *Stream) Next(wait bool) ([]byte, error) {
 
 func (s *Stream) next() ([]byte, error) {
 	s.inbox.release()
-	if s.err != nil {
-		return nil, s.err
-	}
 	if p := s.inbox.take(); len(p) > 0 {
 		s.consumed(int64(len(p)))
 		return p, nil
+	}
+	if s.err != nil {
+		return nil, s.err
 	}
 	if s.peerEnded {
 		return nil, io.EOF

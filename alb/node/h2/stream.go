@@ -265,6 +265,7 @@ func (s *Stream) Reset(code Code) {
 	c := s.conn
 	c.mu.Lock()
 	if s.err == nil && !(s.ownEnded && s.peerEnded) {
+		s.onEnd = nil // its caller knows
 		c.reset(s, code, "")
 	}
 	c.kick()
@@ -297,7 +298,9 @@ func (c *Conn) drop(s *Stream, err error) {
 		return
 	}
 	s.err = err
-	c.consumed(s.inbox.discard())
+	if c.server {
+		c.consumed(s.inbox.discard()) // a client still gets what came before the reset
+	}
 	s.canRead.signal()
 	s.canWrite.signal()
 	if s.onEnd != nil {

@@ -137,7 +137,7 @@ func (c *Conn) writePending() {
 // arm sets the deadline of writing, if it is not the right one more or less.
 func (c *Conn) arm() {
 	timeout := c.config.WriteTimeout
-	if timeout <= 0 || c.finished {
+	if timeout <= 0 || c.ending {
 		return
 	}
 	now := time.Now()
