@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"drydock/alb"
-	"drydock/alb/control"
 	"drydock/orchestrator"
 )
 
@@ -18,13 +17,11 @@ func (d *daemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 	snapshot := d.scheduler.Snapshot()
 	groups := d.groupNames(r.Context())
 	targets := d.balancer.Targets()
-	state, err := d.node.State(r.Context())
 	reply(w, Status{
 		Daemon:        d.daemonStatus(r.Context(), snapshot.Engine),
-		Node:          nodeStatus(state, err),
 		LoadBalancers: d.balancerStatus(r.Context(), groups),
 		Services:      serviceStatus(snapshot, targets, groups),
-		Tasks:         taskStatus(snapshot, targets, groups, inFlight(state)),
+		Tasks:         d.taskStatus(snapshot, targets, groups),
 	})
 }
 
@@ -179,16 +176,7 @@ func groupStatus(arn string, targets map[alb.TargetKey]alb.TargetHealth, groups 
 // revisionName returns family:revision of a task definition's ARN.
 func revisionName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
-// inFlight returns the requests on each registration.
-func inFlight(s control.State) map[string]int {
-	busy := map[string]int{}
-	for _, t := range s.Targets {
-		busy[t.Registration] = t.InFlight
-	}
-	return busy
-}
-
-func taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string, inFlight map[string]int) []TaskStatus {
+func (d *daemon) taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string) []TaskStatus {
 	out := []TaskStatus{}
 	for _, t := range snapshot.Tasks {
 		status := TaskStatus{
@@ -201,7 +189,7 @@ func taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.Ta
 		}
 		if t.Interface != nil {
 			status.Address, status.Zone = t.Interface.Address.String(), t.Interface.Zone
-			status.Targets = targetStatus(t, targets, groups, inFlight)
+			status.Targets = d.targetStatus(t, targets, groups)
 		}
 		for _, c := range t.Containers {
 			status.Containers = append(status.Containers, ContainerStatus{
@@ -214,7 +202,7 @@ func taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.Ta
 	return out
 }
 
-func targetStatus(t *orchestrator.Task, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string, inFlight map[string]int) []TaskTarget {
+func (d *daemon) targetStatus(t *orchestrator.Task, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string) []TaskTarget {
 	var out []TaskTarget
 	for _, lb := range t.LoadBalancers {
 		h, ok := targets[alb.TargetKey{TargetGroup: lb.TargetGroupARN, ID: t.Interface.Address.String(), Port: lb.ContainerPort}]
@@ -223,7 +211,7 @@ func targetStatus(t *orchestrator.Task, targets map[alb.TargetKey]alb.TargetHeal
 		}
 		out = append(out, TaskTarget{
 			TargetGroup: groups[lb.TargetGroupARN], State: string(h.State), Reason: h.Reason, Description: h.Description,
-			DrainUntil: h.DrainUntil, InFlight: inFlight[h.Registration],
+			DrainUntil: h.DrainUntil, InFlight: d.node.InFlight(h.Registration),
 		})
 	}
 	return out
