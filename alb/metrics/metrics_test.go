@@ -237,10 +237,13 @@ func TestObserve_TargetsThatAreGoneOrUnknown(t *testing.T) {
 			t.Errorf("%s is %v, not %v", series, n, want)
 		}
 	}
+	var many []string
 	for n := range goneKept + 100 {
-		m.Configure(snapshot(fmt.Sprint("x", n)))
+		many = append(many, fmt.Sprint("x", n))
 	}
-	if len(m.registered) > goneKept+1 || len(m.gone) > goneKept {
+	m.Configure(snapshot(many...))
+	m.Configure(snapshot("last"))
+	if len(m.registered) != goneKept+1 || len(m.gone) != goneKept {
 		t.Errorf("%d registrations are remembered", len(m.registered))
 	}
 }
