@@ -164,7 +164,7 @@ func (b *body) step(line []byte) error {
 		if !ok {
 			return errChunk
 		}
-		// Framing that outweighs the data is a flood of chunk extensions, or of tiny chunks.
+		// Framing that outweighs the data is a flood of chunk extensions, or of tiny chunks (ALB-096).
 		if b.excess = max(0, b.excess+int64(len(line))-16-2*n); b.excess > maxChunkExcess {
 			return errChunk
 		}

@@ -32,7 +32,7 @@ func renamed(list []Header, name string) []byte {
 	return []byte(name)
 }
 
-// clean leaves out the client's own copies of the fields about TLS: a target may trust them.
+// clean leaves out the client's own copies of the fields about TLS: a target may trust them (ALB-084).
 func (e *edits) clean(q *request) {
 	if e.tlsVersion == nil {
 		return

@@ -84,7 +84,7 @@ func (x *exchange) clean() {
 	}
 	x.route.edits.clean(q)
 	if len(q.host) == 0 {
-		q.host = x.route.dnsName // only HTTP/1.0 may go without
+		q.host = x.route.dnsName // only HTTP/1.0 may go without (ALB-082)
 	}
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -85,6 +86,53 @@ func TestRules_FirstFullMatchWins(t *testing.T) {
 	}
 	if o := s.record.wait(t, 4)[3]; o.SnapshotVersion != 2 || o.RulePriority != "default" {
 		t.Errorf("%+v", o)
+	}
+}
+
+func TestHost_OfOldAndAbsoluteRequests(t *testing.T) {
+	s := newStack(t)
+	*s.rules() = nil
+	for i, host := range []string{"web-*.elb.localhost", "c.d"} {
+		*s.rules() = append(*s.rules(), Rule{Priority: fmt.Sprint(i + 1), Conditions: []Condition{{Field: "host-header", Values: []string{host}}},
+			Action: Action{FixedResponse: &FixedResponse{StatusCode: 201 + i}}})
+	}
+	*s.rules() = append(*s.rules(), Rule{Priority: "default", Action: Action{FixedResponse: &FixedResponse{StatusCode: 404}}})
+	s.run()
+	for i, c := range []struct {
+		send      string
+		status    int
+		host, uri string
+	}{
+		{"GET /x HTTP/1.0\r\n\r\n", 201, "web-424835706.us-east-1.elb.localhost:80", "/x"},
+		{"GET http://c.d/x?y HTTP/1.1\r\nHost: a.b\r\n\r\n", 202, "c.d:80", "/x?y"},
+		{"GET HTTP://C.d:81?y HTTP/1.1\r\nHost: a.b\r\n\r\n", 202, "c.d:81", "/?y"},
+		{"GET http://e.f HTTP/1.1\r\nHost: c.d\r\n\r\n", 404, "e.f:80", "/"},
+		{"GET /x HTTP/1.0\r\nHost: c.d\r\n\r\n", 202, "c.d:80", "/x"},
+	} {
+		if got := s.dial().send(c.send).status(); got != c.status {
+			t.Errorf("%q: %d", c.send, got)
+		}
+		if o := s.record.wait(t, i+1)[i]; o.Host != c.host || o.URI != c.uri {
+			t.Errorf("%q: logged as %s %s", c.send, o.Host, o.URI)
+		}
+	}
+}
+
+// Names outside of [-A-Za-z0-9] are counted; dropped, they are not there for rules either.
+func TestInvalidHeaders_AreCounted(t *testing.T) {
+	for _, drop := range []bool{false, true} {
+		target, got := capture(t)
+		s := newStack(t, target)
+		s.attributes().DropInvalidHeaderFields = drop
+		*s.rules() = []Rule{{Priority: "1", Conditions: []Condition{{Field: "http-header", Name: "my_header", Values: []string{"*"}}}, Action: forwardTo(groupARN)},
+			{Priority: "default", Action: forwardTo(groupARN)}}
+		s.run()
+		s.dial().send("GET / HTTP/1.1\r\nHost: a.b\r\nmy_header: v\r\nA.b: v\r\nfine-1: v\r\nno token: v\r\n\r\n").status()
+		o := s.record.one(t)
+		want := map[bool]string{false: "my_header: v|A.b: v|fine-1: v", true: "fine-1: v"}[drop]
+		if _, fields := sent([]byte((<-got)[0])); fields != want || o.InvalidHeaders != 3 || o.HeadersDropped != drop || (o.RulePriority == "1") == drop {
+			t.Errorf("%q, %d invalid, dropped %v, rule %s", fields, o.InvalidHeaders, o.HeadersDropped, o.RulePriority)
+		}
 	}
 }
 

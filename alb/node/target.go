@@ -87,7 +87,7 @@ func (t *target) drain(from, until time.Time) {
 	t.life.changes.Add(1)
 }
 
-// open reports whether the target takes new requests.
+// open reports whether the target takes new requests (ALB-095).
 func (t *target) open(now time.Time) bool {
 	from := t.drainFrom.Load()
 	return now.UnixNano() >= t.opens && (from == 0 || now.UnixNano() < from)
