@@ -78,3 +78,18 @@ func BenchmarkDelivery(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkFinishedParallel has all processors at the queue while it is emptied.
+func BenchmarkFinishedParallel(b *testing.B) {
+	o := newOffice(b, b.TempDir())
+	o.create = func(string) (*os.File, error) { return os.OpenFile(os.DevNull, os.O_RDWR, 0) }
+	o.Configure(web(&node.LogBucket{Bucket: "b"}, nil, nil))
+	o.run()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for r := webRequest(1); pb.Next(); {
+			o.Finished(r)
+		}
+	})
+	b.ReportMetric(float64(o.Lost()[0].Queue)/float64(b.N), "lost/op")
+}

@@ -189,6 +189,25 @@ func (s *site) ask(request string) answer {
 	return answer{status, len(all)}
 }
 
+// askOnce sends a request on a connection that stays open, and reads one response.
+func (s *site) askOnce(method, request string) answer {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	io.WriteString(conn, request)
+	var read bytes.Buffer
+	res, err := http.ReadResponse(bufio.NewReader(io.TeeReader(conn, &read)), &http.Request{Method: method})
+	if err != nil {
+		s.t.Fatalf("%.60q: %v", request, err)
+	}
+	io.Copy(io.Discard, res.Body)
+	return answer{res.StatusCode, read.Len()}
+}
+
 // leave sends a request and closes the connection before there is an answer.
 func (s *site) leave(request string, asked <-chan struct{}) {
 	conn, err := net.Dial("tcp", s.addr)
@@ -285,6 +304,19 @@ func TestLoopback_OneLineForEachRequestWithWhatTheClientSaw(t *testing.T) {
 	saw["/app/5"] = s.ask("POST /app/5 HTTP/1.1\r\nHost: a.b\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
 	saw["/app/6"] = s.ask("HEAD /app/6 HTTP/1.0\r\nHost: a.b\r\n\r\n")
 	saw["-"] = s.ask("nonsense\r\n\r\n")
+	for path, want := range map[string]answer{"/refused/2": {502, 277}, "/refused/3": {502, 155}, "/refused/4": {502, 679}, "/empty/2": {503, 337}} { // as on AWS
+		method, agent := "GET", "curl/8"
+		switch want.bytes {
+		case 155:
+			method = "HEAD"
+		case 679:
+			agent = "Mozilla/5.0 Chrome/120"
+		}
+		saw[path] = s.askOnce(method, method+" "+path+" HTTP/1.1\r\nHost: a.b\r\nUser-Agent: "+agent+"\r\n\r\n")
+		if saw[path] != want {
+			t.Errorf("%s %s was answered with %+v, not %+v", method, path, saw[path], want)
+		}
+	}
 	s.leave("GET /silent/2 HTTP/1.1\r\nHost: a.b\r\n\r\n", asked)
 	saw["/silent/2"] = answer{460, 0}
 	const many = 50
@@ -356,9 +388,9 @@ func (s *site) compareMetrics(saw map[string]answer) {
 			got[name] += int(n)
 		}
 	}
-	want := map[string]int{"HTTP_Fixed_Response_Count": 2, "HTTP_Redirect_Count": 1, "HTTPCode_ELB_3XX_Count": 1, "HTTPCode_ELB_502_Count": 3, "HTTPCode_ELB_503_Count": 1, "HTTPCode_ELB_504_Count": 1,
-		"HTTPCode_ELB_5XX_Count": 5, "HTTPCode_ELB_4XX_Count": 4, "HTTPCode_Target_4XX_Count": 1, "HTTPCode_Target_5XX_Count": 2, "TargetConnectionErrorCount": 1,
-		"UnhealthyRoutingRequestCount": 2, "NewConnectionCount": len(saw), "drydock_requests_failed_total": 9}
+	want := map[string]int{"HTTP_Fixed_Response_Count": 2, "HTTP_Redirect_Count": 1, "HTTPCode_ELB_3XX_Count": 1, "HTTPCode_ELB_502_Count": 6, "HTTPCode_ELB_503_Count": 2, "HTTPCode_ELB_504_Count": 1,
+		"HTTPCode_ELB_5XX_Count": 9, "HTTPCode_ELB_4XX_Count": 4, "HTTPCode_Target_4XX_Count": 1, "HTTPCode_Target_5XX_Count": 2, "TargetConnectionErrorCount": 4,
+		"UnhealthyRoutingRequestCount": 5, "NewConnectionCount": len(saw), "drydock_requests_failed_total": 13}
 	for path, a := range saw {
 		group, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 		switch group {
