@@ -31,7 +31,8 @@ func (db *DB) EventsBetween(ctx context.Context, from, to time.Time) ([]timeline
 	return query[timeline.Event](ctx, db.read, `SELECT doc FROM events WHERE time BETWEEN ? AND ? ORDER BY seq`, from.UnixNano(), to.UnixNano())
 }
 
-// KeepOutcomes makes the outcomes of failed requests durable.
+// KeepOutcomes makes the outcomes of failed requests durable. Those that are there already,
+// by their ids, stay as they are.
 func (db *DB) KeepOutcomes(ctx context.Context, outcomes []timeline.Outcome) error {
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -43,8 +44,27 @@ func (db *DB) KeepOutcomes(ctx context.Context, outcomes []timeline.Outcome) err
 		if err != nil {
 			return fmt.Errorf("encode outcome %s: %w", o.ID, err)
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO outcomes (time, doc) VALUES (?, ?)`, o.Start.UnixNano(), string(text)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO outcomes (time, doc) VALUES (?, ?)`, o.Start.UnixNano(), string(text)); err != nil {
 			return fmt.Errorf("keep outcome %s: %w", o.ID, err)
+		}
+	}
+	return tx.Commit()
+}
+
+// FollowOutcomes adds epilogues to the outcomes that they follow, as far as those are kept.
+func (db *DB) FollowOutcomes(ctx context.Context, epilogues []timeline.Epilogue) error {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("keep %d epilogues: %w", len(epilogues), err)
+	}
+	defer tx.Rollback()
+	for _, e := range epilogues {
+		text, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("encode the epilogue of %s: %w", e.ID, err)
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE outcomes SET doc = json_set(doc, '$.epilogue', json(?)) WHERE json_extract(doc, '$.id') = ?`, string(text), e.ID); err != nil {
+			return fmt.Errorf("keep the epilogue of %s: %w", e.ID, err)
 		}
 	}
 	return tx.Commit()

@@ -112,6 +112,22 @@ func TestOutcomes_LastOnesComeBack(t *testing.T) {
 	}
 }
 
+func TestOutcomes_AreKeptOnceAndFollowed(t *testing.T) {
+	db := openT(t, t.TempDir())
+	for range 2 {
+		if err := db.KeepOutcomes(t.Context(), []timeline.Outcome{{ID: "1", Status: 504}, {ID: "2", Status: 502}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.FollowOutcomes(t.Context(), []timeline.Epilogue{{ID: "1", Status: 200, Detail: "complete"}, {ID: "9"}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := db.LastOutcomes(t.Context(), 10)
+	if err != nil || len(got) != 2 || got[0].Epilogue == nil || got[0].Epilogue.Status != 200 || got[1].Epilogue != nil {
+		t.Errorf("outcomes = %+v, %v", got, err)
+	}
+}
+
 func TestEvents_ByTimeAndFromTheEnd(t *testing.T) {
 	db := openT(t, t.TempDir())
 	for i := range int64(5) {

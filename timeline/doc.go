@@ -14,7 +14,7 @@
 // written by the load balancer node into the [Recorder]. [Explain] turns both into
 // the answer to "why": it is pure, and keeps no clock.
 //
-// This package imports nothing of ours. Only [Recorder.Run] works in the
-// background: it makes failed outcomes durable. Nothing here changes an event or an
-// outcome, and nothing here ever holds up a request.
+// This package imports nothing of ours, and starts nothing in the background. Nothing
+// here changes an event, or an outcome beyond its epilogue, and nothing here ever holds
+// up a request.
 package timeline

@@ -38,8 +38,22 @@ func Explain(outcomes []Outcome, events []Event, now time.Time) Explanation {
 	return e
 }
 
+// Memory is what is remembered of requests. A [Recorder] is one.
+type Memory interface {
+	// Failed returns up to limit of the most recent failed outcomes, newest first.
+	Failed(limit int) []Outcome
+	// Since returns outcomes that ended at from or later: every failed one at least.
+	Since(from time.Time) []Outcome
+	// Requests returns how many requests ended at from or later, and how many of them failed.
+	Requests(from, now time.Time) (requests, failed int)
+	// Drops returns how many failed outcomes were lost.
+	Drops() Drops
+}
+
+var _ Memory = (*Recorder)(nil)
+
 // Why explains the requests that ended at from or later and failed.
-func Why(r *Recorder, l *Log, from, now time.Time) Explanation {
+func Why(r Memory, l *Log, from, now time.Time) Explanation {
 	from = from.Truncate(time.Second) // requests are counted by whole seconds
 	e := Explain(r.Since(from), l.All(), now)
 	e.From = from
@@ -50,7 +64,7 @@ func Why(r *Recorder, l *Log, from, now time.Time) Explanation {
 }
 
 // WhyLast explains the failure that happened last, with those around it that have the same reason.
-func WhyLast(r *Recorder, l *Log, now time.Time) Explanation {
+func WhyLast(r Memory, l *Log, now time.Time) Explanation {
 	failed := r.Failed(1)
 	if len(failed) == 0 {
 		return Why(r, l, now.Add(-drizzle), now)

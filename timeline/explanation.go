@@ -11,6 +11,7 @@ type Explanation struct {
 	Failed   int       `json:"failed"`
 	Unknown  int       `json:"unknown"`           // failed requests that no rule explains
 	Dropped  uint64    `json:"dropped,omitempty"` // failed requests that are no longer remembered, of any time
+	Missing  string    `json:"missing,omitempty"` // what could not be asked, and why: the rest still counts
 	Clusters []Cluster `json:"clusters"`          // most failures first
 }
 

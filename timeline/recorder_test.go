@@ -7,35 +7,33 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// shelf is an OutcomeStore in memory that can be made to fail or to hang.
+// shelf is an OutcomeStore in memory that can be made to fail.
 type shelf struct {
-	mu   sync.Mutex
-	kept []Outcome
-	err  error
-	hang bool
+	mu       sync.Mutex
+	kept     []Outcome
+	followed []Epilogue
+	err      error
 }
 
-func (s *shelf) KeepOutcomes(ctx context.Context, outcomes []Outcome) error {
-	s.mu.Lock()
-	hang, err := s.hang, s.err
-	s.mu.Unlock()
-	if hang {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	if err != nil {
-		return err
-	}
+func (s *shelf) KeepOutcomes(_ context.Context, outcomes []Outcome) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kept = append(s.kept, outcomes...)
-	return nil
+	if s.err == nil {
+		s.kept = append(s.kept, outcomes...)
+	}
+	return s.err
+}
+
+func (s *shelf) FollowOutcomes(_ context.Context, epilogues []Epilogue) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.followed = append(s.followed, epilogues...)
+	return s.err
 }
 
 func (s *shelf) LastOutcomes(_ context.Context, n int) ([]Outcome, error) {
@@ -81,7 +79,7 @@ func TestRecorder_RemembersTheLastOnesWithinBounds(t *testing.T) {
 	if got, want := ids(r.Failed(0)), []string{"4", "2"}; !slices.Equal(got, want) {
 		t.Errorf("failed %v, want %v", got, want)
 	}
-	if got := r.Drops(); got.Forgotten != 1 || got.Unkept != 0 {
+	if got := r.Drops(); got.Forgotten != 1 {
 		t.Errorf("drops %+v, want 1 forgotten", got)
 	}
 	since := ids(r.Since(noon.Add(3 * time.Second)))
@@ -122,58 +120,56 @@ func TestRecorder_CountsMoreThanItRemembers(t *testing.T) {
 	}
 }
 
-func TestRecorder_KeepsFailedOutcomesInBatches(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &shelf{}
-		r := NewRecorder(store, RecorderOptions{})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- r.Run(ctx) }()
-		r.Record(answered(1, 502))
-		r.Record(answered(2, 200))
-		if synctest.Wait(); store.len() != 0 {
-			t.Error("kept before the batch was due")
+func TestRecorder_KeepsAFailedOutcomeOnce(t *testing.T) {
+	store := &shelf{kept: []Outcome{answered(1, 502)}}
+	r := NewRecorder(store, RecorderOptions{Failed: 3})
+	if err := r.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := []Outcome{answered(1, 502), answered(2, 503), answered(2, 503)}
+	store.set(errors.New("disk full"))
+	if err := r.Keep(t.Context(), again); err == nil || len(r.Failed(0)) != 1 {
+		t.Errorf("a store that refuses: %v, and %v is remembered", err, ids(r.Failed(0)))
+	}
+	store.set(nil)
+	for range 2 {
+		if err := r.Keep(t.Context(), again); err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(keepEvery)
-		if synctest.Wait(); store.len() != 1 {
-			t.Errorf("%d kept after one interval, want 1", store.len())
+	}
+	if got := ids(r.Failed(0)); !slices.Equal(got, []string{"2", "1"}) || store.len() != 2 {
+		t.Errorf("remembered %v and kept %d, want 2, 1 and 2 of them", got, store.len())
+	}
+	for id := 3; id < 6; id++ {
+		if err := r.Keep(t.Context(), []Outcome{answered(id, 502)}); err != nil {
+			t.Fatal(err)
 		}
-		r.Record(answered(3, 503))
-		cancel()
-		if err := <-done; err != nil || store.len() != 2 {
-			t.Errorf("%d kept at the end (%v), want 2", store.len(), err)
-		}
-	})
+	}
+	if got := ids(r.Failed(0)); !slices.Equal(got, []string{"5", "4", "3"}) || len(r.kept) != 3 || r.Drops().Forgotten != 2 {
+		t.Errorf("remembered %v with %d ids and %+v, want 5, 4, 3", got, len(r.kept), r.Drops())
+	}
 }
 
-func TestRecorder_TriesAgainAndNeverBlocksARequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &shelf{err: errors.New("disk full")}
-		r := NewRecorder(store, RecorderOptions{Failed: 3})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- r.Run(ctx) }()
-		for id := range 5 {
-			r.Record(answered(id, 502))
-			time.Sleep(keepEvery)
+func TestRecorder_EpiloguesFollowTheirOutcome(t *testing.T) {
+	store := &shelf{}
+	r := NewRecorder(store, RecorderOptions{})
+	r.Record(answered(1, 504))
+	r.Record(answered(2, 460))
+	end := Epilogue{ID: "1", After: 12 * time.Second, Status: 200, Detail: "complete"}
+	if !r.Follow(end) || r.Follow(Epilogue{ID: "3"}) {
+		t.Error("the epilogue of 1 has its outcome, that of 3 has none")
+	}
+	for _, all := range [][]Outcome{r.Failed(0), r.Recent(0)} {
+		if all[0].Epilogue != nil || all[1].Epilogue == nil || *all[1].Epilogue != end {
+			t.Errorf("%+v", all)
 		}
-		if got := r.Drops(); got.Unkept != 2 || got.Forgotten != 2 {
-			t.Errorf("drops %+v, want 2 and 2", got)
-		}
-		store.set(nil)
-		time.Sleep(keepEvery)
-		if synctest.Wait(); store.len() != 3 {
-			t.Errorf("%d kept once the store works, want 3", store.len())
-		}
-		store.mu.Lock()
-		store.hang = true
-		store.mu.Unlock()
-		r.Record(answered(6, 502))
-		cancel()
-		if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Run with a store that hangs ended with %v", err)
-		}
-	})
+	}
+	if err := r.KeepEpilogues(t.Context(), []Epilogue{{ID: "2"}, {ID: "unknown"}}); err != nil {
+		t.Fatal(err)
+	}
+	if r.Failed(1)[0].Epilogue == nil || len(store.followed) != 2 {
+		t.Errorf("%+v, %d in the store", r.Failed(1), len(store.followed))
+	}
 }
 
 func TestRecorder_RestoresWhatWasKept(t *testing.T) {
@@ -189,39 +185,6 @@ func TestRecorder_RestoresWhatWasKept(t *testing.T) {
 	if err := r.Restore(t.Context()); err == nil {
 		t.Error("a store that cannot be read is no error")
 	}
-}
-
-func TestRecorder_EpiloguesFollowTheirOutcome(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &shelf{}
-		r := NewRecorder(store, RecorderOptions{})
-		r.Record(answered(1, 504))
-		r.Record(answered(2, 460))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- r.Run(ctx) }()
-		time.Sleep(time.Second)
-		if !r.Follow(Epilogue{ID: "1", Status: 200, Detail: "complete"}) || r.Follow(Epilogue{ID: "3"}) {
-			t.Error("the epilogue of 1 has its outcome, that of 3 has none")
-		}
-		time.Sleep(time.Second)
-		cancel()
-		<-done
-
-		again := NewRecorder(store, RecorderOptions{})
-		if err := again.Restore(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for name, r := range map[string]*Recorder{"live": r, "restored": again} {
-			failed := r.Failed(0)
-			if want := []string{"2", "1"}; !slices.Equal(ids(failed), want) {
-				t.Fatalf("%s: failed %v, want %v", name, ids(failed), want)
-			}
-			if e := failed[1].Epilogue; e == nil || e.Status != 200 {
-				t.Errorf("%s: epilogue %+v", name, e)
-			}
-		}
-	})
 }
 
 func TestRecorder_IsSafeForConcurrentUse(t *testing.T) {

@@ -7,15 +7,15 @@ type ring[T any] struct {
 	items []T
 }
 
-// push adds item and reports whether it took the place of the oldest one.
-func (r *ring[T]) push(item T) (evicted bool) {
+// push adds item and reports whether it took the place of the oldest one, and which.
+func (r *ring[T]) push(item T) (old T, evicted bool) {
 	if len(r.items) < r.limit {
 		r.items = append(r.items, item)
-		return false
+		return old, false
 	}
-	r.items[r.next] = item
+	old, r.items[r.next] = r.items[r.next], item
 	r.next = (r.next + 1) % r.limit
-	return true
+	return old, true
 }
 
 // each calls f for every item, newest first, until it returns false.

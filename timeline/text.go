@@ -34,6 +34,9 @@ func (e Explanation) Text(w io.Writer, options TextOptions) error {
 	if e.Dropped > 0 {
 		p.line("%s forgotten to make room for newer ones.", were(e.Dropped))
 	}
+	if e.Missing != "" {
+		p.wrapped("", e.Missing)
+	}
 	_, err := io.WriteString(w, p.text.String())
 	return err
 }

@@ -29,6 +29,7 @@ type daemonConfig struct {
 	Account    string
 	StrictIDs  bool
 	Verbose    bool
+	Leaving    bool // everything is to be removed: no load balancer node is started
 }
 
 func daemonCommand() *cli.Command {
@@ -36,7 +37,8 @@ func daemonCommand() *cli.Command {
 		Name:  "daemon",
 		Usage: "run the daemon: ECS, the load balancer and the AWS APIs",
 		Description: "The daemon serves the AWS APIs on --listen and runs tasks as Docker containers. It stops on\n" +
-			"SIGTERM and leaves the containers running: the next daemon on the same --state-dir takes them over.\n\n" +
+			"SIGTERM and leaves containers and load balancers running: the next daemon on the same\n" +
+			"--state-dir takes them over.\n\n" +
 			"Example:\n   drydock daemon --port-offset 8000        # a listener on port 80 answers on 127.0.0.1:8080 too",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:4566", EnvVars: twin("listen"), Usage: "`ADDRESS` of the AWS APIs; loopback only"},
@@ -73,7 +75,11 @@ func daemonAction(c *cli.Context) error {
 		return err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "drydock %s serves the AWS APIs on http://%s, state in %s\n", version, d.Addr(), config.StateDir)
-	return errors.Join(d.Run(c.Context), d.Close())
+	err = errors.Join(d.Run(c.Context), d.Close())
+	if !d.removed {
+		fmt.Fprintf(c.App.ErrWriter, "drydock stops; %s: `drydock down --all` ends them\n", goesOn)
+	}
+	return err
 }
 
 func daemonLogger(c *cli.Context, config daemonConfig) *slog.Logger {

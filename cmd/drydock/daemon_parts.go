@@ -17,7 +17,7 @@ import (
 
 	"drydock/acm"
 	"drydock/alb"
-	"drydock/alb/node"
+	"drydock/alb/control"
 	"drydock/awsapi"
 	acmapi "drydock/awsapi/acm"
 	"drydock/awsapi/ec2"
@@ -46,7 +46,7 @@ type daemon struct {
 	network      *network.Network
 	enforcer     network.Enforcer
 	certificates *acm.Authority
-	node         *node.Node
+	node         *control.Client
 	balancer     *alb.Balancer
 	definitions  *taskdefs.Catalogue
 	engine       *docker.Engine
@@ -59,12 +59,14 @@ type daemon struct {
 	halted   chan struct{} // closed when they have ended
 	removed  bool
 
+	refused chan struct{} // size 1: the node could not open a listener
+
 	goingDown atomic.Bool // the private API was asked to take everything down
 }
 
 // openDaemon puts the parts together and listens. Nothing runs before Run.
 func openDaemon(ctx context.Context, config daemonConfig, log *slog.Logger) (*daemon, error) {
-	d := &daemon{config: config, log: log, started: time.Now(), quit: make(chan struct{}), halted: make(chan struct{})}
+	d := &daemon{config: config, log: log, started: time.Now(), quit: make(chan struct{}), halted: make(chan struct{}), refused: make(chan struct{}, 1)}
 	if err := d.open(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -191,26 +193,15 @@ func (d *daemon) openBalancer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.node = node.New(node.Config{Sink: sink{d}, Dial: d.dial, Logger: d.log})
+	if d.node, err = d.newNode(); err != nil {
+		return err
+	}
 	d.balancer, err = alb.Open(ctx, d.store, d.node, d.network, alb.Config{
 		Region: d.config.Region, Account: d.config.Account, Address: d.config.ALBAddress,
 		PortOffset: d.config.PortOffset, Pace: pace, Certificates: d.certificates,
 	})
 	return err
 }
-
-// dial reaches a target from the balancer's own address as far as the host has it.
-func (d *daemon) dial(ctx context.Context, from netip.Addr, _ uint32, to netip.AddrPort) (net.Conn, error) {
-	source, mark := d.network.DialFrom(from)
-	return node.DialTCP(ctx, source, mark, to)
-}
-
-// sink takes in what the load balancer node reports.
-type sink struct{ d *daemon }
-
-func (s sink) HealthChanged(h node.HealthChange) { s.d.balancer.HealthChanged(h) }
-
-func (s sink) Finished(o timeline.Outcome) { s.d.requests.Record(o) }
 
 func (d *daemon) openScheduler(ctx context.Context) error {
 	pace, _, err := d.config.paces()
@@ -274,8 +265,8 @@ func (d *daemon) Run(ctx context.Context) error {
 			"housekeeping":    d.housekeeping,
 			"load balancer":   d.runNode,
 			"target health":   d.balancer.Run,
+			"listeners":       d.tryRefused,
 			"certificates":    d.certificates.Run,
-			"requests":        d.requests.Run,
 			"scheduler":       d.scheduler.Run,
 		})
 	}()
@@ -293,15 +284,6 @@ func (d *daemon) Run(ctx context.Context) error {
 	halt()
 	<-d.halted
 	return err
-}
-
-// runNode serves requests once the firewall rules are in force: before, those of an earlier
-// daemon would drop what the balancer sends.
-func (d *daemon) runNode(ctx context.Context) error {
-	if err := d.network.Applied(ctx); err != nil {
-		return nil // the daemon stops
-	}
-	return d.node.Run(ctx)
 }
 
 func (d *daemon) stopServing() {
@@ -346,24 +328,21 @@ func (d *daemon) housekeeping(ctx context.Context) error {
 	}
 }
 
-// Close releases what the daemon holds. Containers go on.
+// goesOn says what a daemon leaves running.
+const goesOn = "containers and load balancers go on"
+
+// Close releases what the daemon holds. Containers and load balancers go on, and the firewall
+// rules with them: without those, tasks would be open to everybody.
 func (d *daemon) Close() error {
 	var errs []error
-	if d.enforcer != nil && d.halt != nil && !d.removed {
-		errs = append(errs, d.enforcer.Remove(context.Background()))
-	}
 	if d.listener != nil {
 		d.listener.Close()
 	}
 	if d.store != nil {
 		if d.events != nil && !d.removed {
-			d.say(context.Background(), timeline.Daemon, "drydock stopped; containers go on", nil)
+			d.say(context.Background(), timeline.Daemon, "drydock stopped; "+goesOn, nil)
 		}
 		errs = append(errs, d.store.Close())
 	}
 	return errors.Join(errs...)
 }
-
-func (sink) Followed(timeline.Epilogue) {}
-func (sink) Connected(node.Connection)  {}
-func (sink) Checked(node.Check)         {}

@@ -40,6 +40,6 @@ func downWithoutDaemon(ctx context.Context, stateDir string, tell func(string)) 
 func directConfig(stateDir string) daemonConfig {
 	return daemonConfig{
 		Listen: "127.0.0.1:0", StateDir: stateDir, ALBAddress: netip.MustParseAddr("127.0.0.1"),
-		CIDR: netip.MustParsePrefix("172.31.0.0/16"), Pace: "fast", Region: defaultRegion, Account: awsapi.DefaultAccount,
+		CIDR: netip.MustParsePrefix("172.31.0.0/16"), Pace: "fast", Region: defaultRegion, Account: awsapi.DefaultAccount, Leaving: true,
 	}
 }

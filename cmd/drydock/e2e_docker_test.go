@@ -76,8 +76,10 @@ func (p *program) checkNothingLeft() {
 	if left != nil {
 		p.Errorf("left behind:\n%s", strings.Join(left, "\n"))
 	}
-	if _, err := os.Stat(filepath.Join(p.state, "drydock.db")); err == nil {
-		p.Errorf("the state is left behind in %s", p.state)
+	for _, name := range []string{"drydock.db", "alb", "s3", "logs"} {
+		if _, err := os.Stat(filepath.Join(p.state, name)); err == nil {
+			p.Errorf("%s is left behind in %s", name, p.state)
+		}
 	}
 }
 

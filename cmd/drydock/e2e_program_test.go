@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"drydock/alb/control"
 	"drydock/timeline"
 )
 
@@ -79,6 +80,7 @@ type installation struct {
 	state    string
 	offset   int      // of the listeners' ports
 	options  []string // of the daemon, beside those that all have
+	program  string   // path of the daemon's binary; empty: the one that is tested
 	endpoint string   // URL of the daemon; it stays the same when the daemon is restarted
 	instance string
 	process  *process
@@ -118,7 +120,7 @@ func (p *program) Start() {
 	listen := cmp.Or(strings.TrimPrefix(p.endpoint, "http://"), "127.0.0.1:0")
 	args := append([]string{"daemon", "--listen", listen, "--state-dir", p.state, "--alb-address", "127.0.0.1",
 		"--port-offset", fmt.Sprint(p.offset)}, p.options...)
-	p.process = startProcess(p.owner, args...)
+	p.process = startProgram(p.owner, cmp.Or(p.program, drydock(p.T)), args...)
 	p.endpoint = p.process.await(p.T, `http://127\.0\.0\.1:\d+`)
 }
 
@@ -142,14 +144,33 @@ func (p *program) takeDown() {
 		return
 	}
 	defer p.checkNothingLeft()
+	defer p.endNode()
 	defer p.process.stop()
 	if p.Failed() {
 		_, events := p.Try("events", "--limit", "150")
-		p.Logf("the daemon's log ends with:\n%s\nand the events with:\n%s", p.process.log.tail(), events)
+		p.Logf("the daemon's log ends with:\n%s\nand the events with:\n%s\nand the load balancer node's log with:\n%s", p.process.log.tail(), events, p.nodeLog())
+	}
+	if text := p.nodeLog(); strings.Contains(text, "DATA RACE") { // down removes it
+		p.Errorf("the load balancer node has a data race:\n%s", text)
 	}
 	p.downAll()
 	if strings.Contains(p.process.log.String(), "DATA RACE") {
 		p.Errorf("the daemon has a data race:\n%s", p.process.log)
+	}
+}
+
+// nodeLog is what the load balancer node's processes have logged.
+func (p *program) nodeLog() string {
+	text, _ := os.ReadFile(control.LogFile(p.state))
+	return string(text[max(0, len(text)-6000):])
+}
+
+// endNode kills the load balancer node if it is left, and fails the test then.
+func (p *program) endNode() {
+	for pid := control.Holder(p.state); pid != 0; pid = control.Holder(p.state) {
+		p.Errorf("the load balancer node (pid %d) is left behind", pid)
+		syscall.Kill(pid, syscall.SIGKILL)
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
@@ -337,7 +358,12 @@ type process struct {
 // startProcess starts the program; who starts it ends it.
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{command: exec.Command(drydock(t), args...), log: &logBuffer{}, done: make(chan struct{})}
+	return startProgram(t, drydock(t), args...)
+}
+
+func startProgram(t *testing.T, path string, args ...string) *process {
+	t.Helper()
+	p := &process{command: exec.Command(path, args...), log: &logBuffer{}, done: make(chan struct{})}
 	p.command.Env = environment()
 	p.command.Stdout, p.command.Stderr = &p.stdout, p.log
 	if err := p.command.Start(); err != nil {

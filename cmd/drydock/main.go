@@ -101,6 +101,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 func verbs() []*cli.Command {
 	return []*cli.Command{
 		daemonCommand(),
+		albCommand(),
 		upCommand(),
 		downCommand(),
 		statusCommand(),

@@ -8,9 +8,11 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
+	"drydock/alb/control"
 	"drydock/timeline"
 )
 
@@ -24,6 +26,7 @@ func (d *daemon) private() http.Handler {
 	mux.HandleFunc("GET /_drydock/logs", d.serveLogs)
 	mux.HandleFunc("GET /_drydock/trust", d.serveTrust)
 	mux.HandleFunc("POST /_drydock/down", d.serveDown)
+	mux.HandleFunc("POST /_drydock/alb/replace", d.serveReplace)
 	mux.HandleFunc("/_drydock/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("the private API has no %s %s", r.Method, r.URL.Path), "is this drydock as new as the daemon? see `drydock version`")
 	})
@@ -111,13 +114,18 @@ func (d *daemon) serveOutcomes(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error(), "")
 		return
 	}
+	m := d.remembered(r.Context())
+	ordinary, err := d.node.Recent(r.Context(), from)
+	if err != nil {
+		refuse(w, http.StatusBadGateway, err.Error(), "it keeps the outcomes of requests that did not fail; the daemon starts it again")
+		return
+	}
+	all := append(m.Since(from), ordinary...)
+	slices.SortFunc(all, func(a, b timeline.Outcome) int { return a.End.Compare(b.End) })
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := json.NewEncoder(w)
-	recent := d.requests.Recent(0)
-	for i := len(recent) - 1; i >= 0; i-- {
-		if !recent[i].End.Before(from) {
-			out.Encode(recent[i])
-		}
+	for _, o := range all {
+		out.Encode(o)
 	}
 }
 
@@ -127,11 +135,15 @@ func (d *daemon) serveWhy(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error(), "")
 		return
 	}
+	m := d.remembered(r.Context())
+	var e timeline.Explanation
 	if r.URL.Query().Get("last") != "" {
-		reply(w, timeline.WhyLast(d.requests, d.events, time.Now()))
-		return
+		e = timeline.WhyLast(m, d.events, time.Now())
+	} else {
+		e = timeline.Why(m, d.events, from, time.Now())
 	}
-	reply(w, timeline.Why(d.requests, d.events, from, time.Now()))
+	e.Missing = *m.missing
+	reply(w, e)
 }
 
 // serveDown removes everything that is ours and ends the daemon.
@@ -166,6 +178,9 @@ func (d *daemon) takeDown(ctx context.Context, tell func(string, ...any)) error 
 	}
 	d.halt()
 	<-d.halted
+	if err := control.Stop(ctx, d.config.StateDir); err != nil {
+		return err
+	}
 	tell("stopped the scheduler and the load balancers")
 	err := d.engine.Purge(ctx)
 	if err == nil {
@@ -187,7 +202,7 @@ func (d *daemon) takeDown(ctx context.Context, tell func(string, ...any)) error 
 // removeState deletes what a daemon writes into its state directory, and nothing else.
 func removeState(dir string) error {
 	var errs []error
-	for _, name := range []string{"drydock.db", "drydock.db-wal", "drydock.db-shm", "logs", "ca"} {
+	for _, name := range []string{"drydock.db", "drydock.db-wal", "drydock.db-shm", "logs", "alb", "s3", "ca"} {
 		errs = append(errs, os.RemoveAll(dir+"/"+name))
 	}
 	return errors.Join(errs...)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"drydock/alb"
+	"drydock/alb/control"
 	"drydock/orchestrator"
 )
 
@@ -17,11 +18,13 @@ func (d *daemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 	snapshot := d.scheduler.Snapshot()
 	groups := d.groupNames(r.Context())
 	targets := d.balancer.Targets()
+	state, err := d.node.State(r.Context())
 	reply(w, Status{
 		Daemon:        d.daemonStatus(r.Context(), snapshot.Engine),
+		Node:          nodeStatus(state, err),
 		LoadBalancers: d.balancerStatus(r.Context(), groups),
 		Services:      serviceStatus(snapshot, targets, groups),
-		Tasks:         d.taskStatus(snapshot, targets, groups),
+		Tasks:         taskStatus(snapshot, targets, groups, inFlight(state)),
 	})
 }
 
@@ -176,7 +179,16 @@ func groupStatus(arn string, targets map[alb.TargetKey]alb.TargetHealth, groups 
 // revisionName returns family:revision of a task definition's ARN.
 func revisionName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
-func (d *daemon) taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string) []TaskStatus {
+// inFlight returns the requests on each registration.
+func inFlight(s control.State) map[string]int {
+	busy := map[string]int{}
+	for _, t := range s.Targets {
+		busy[t.Registration] = t.InFlight
+	}
+	return busy
+}
+
+func taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string, inFlight map[string]int) []TaskStatus {
 	out := []TaskStatus{}
 	for _, t := range snapshot.Tasks {
 		status := TaskStatus{
@@ -189,7 +201,7 @@ func (d *daemon) taskStatus(snapshot orchestrator.Snapshot, targets map[alb.Targ
 		}
 		if t.Interface != nil {
 			status.Address, status.Zone = t.Interface.Address.String(), t.Interface.Zone
-			status.Targets = d.targetStatus(t, targets, groups)
+			status.Targets = targetStatus(t, targets, groups, inFlight)
 		}
 		for _, c := range t.Containers {
 			status.Containers = append(status.Containers, ContainerStatus{
@@ -202,7 +214,7 @@ func (d *daemon) taskStatus(snapshot orchestrator.Snapshot, targets map[alb.Targ
 	return out
 }
 
-func (d *daemon) targetStatus(t *orchestrator.Task, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string) []TaskTarget {
+func targetStatus(t *orchestrator.Task, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string, inFlight map[string]int) []TaskTarget {
 	var out []TaskTarget
 	for _, lb := range t.LoadBalancers {
 		h, ok := targets[alb.TargetKey{TargetGroup: lb.TargetGroupARN, ID: t.Interface.Address.String(), Port: lb.ContainerPort}]
@@ -211,7 +223,7 @@ func (d *daemon) targetStatus(t *orchestrator.Task, targets map[alb.TargetKey]al
 		}
 		out = append(out, TaskTarget{
 			TargetGroup: groups[lb.TargetGroupARN], State: string(h.State), Reason: h.Reason, Description: h.Description,
-			DrainUntil: h.DrainUntil, InFlight: d.node.InFlight(h.Registration),
+			DrainUntil: h.DrainUntil, InFlight: inFlight[h.Registration],
 		})
 	}
 	return out

@@ -8,6 +8,7 @@ import "time"
 // Status is the answer of GET /_drydock/status.
 type Status struct {
 	Daemon        DaemonStatus         `json:"daemon"`
+	Node          *NodeStatus          `json:"node,omitempty"`
 	LoadBalancers []LoadBalancerStatus `json:"loadBalancers"`
 	Services      []ServiceStatus      `json:"services"`
 	Tasks         []TaskStatus         `json:"tasks"` // all that are not STOPPED, and those stopped in the last hour

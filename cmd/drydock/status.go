@@ -115,7 +115,7 @@ type statusView struct {
 }
 
 func (v statusView) text(s *Status) string {
-	parts := []string{v.daemon(s.Daemon)}
+	parts := []string{v.daemon(s.Daemon, s.Node)}
 	if len(s.LoadBalancers) > 0 {
 		parts = append(parts, v.loadBalancers(s.LoadBalancers))
 	}
@@ -130,7 +130,7 @@ func (v statusView) text(s *Status) string {
 	return strings.Join(parts, "\n")
 }
 
-func (v statusView) daemon(d DaemonStatus) string {
+func (v statusView) daemon(d DaemonStatus, n *NodeStatus) string {
 	groups := v.screen.paint(green, d.SecurityGroups)
 	if d.SecurityGroups != "enforced" {
 		groups = v.screen.paint(yellow, d.SecurityGroups)
@@ -138,8 +138,20 @@ func (v statusView) daemon(d DaemonStatus) string {
 	var t table
 	t.add("daemon", fmt.Sprintf("%s, pid %d, up %s, listens on %s, state in %s", d.Version, d.PID, duration(v.now.Sub(d.StartedAt)), d.Listen, d.StateDir))
 	t.add("engine", d.Engine)
+	if n != nil {
+		t.add("load balancers", v.node(n))
+	}
 	t.add("network", fmt.Sprintf("%s %s, security groups %s", d.VPC, d.CIDR, groups))
 	return t.String()
+}
+
+// node tells about the load balancers' process, loudly if there is something amiss.
+func (v statusView) node(n *NodeStatus) string {
+	text := n.words(v.now)
+	if n.Error != "" || n.Dropped > 0 {
+		return v.screen.paint(yellow, text)
+	}
+	return text
 }
 
 func (v statusView) loadBalancers(all []LoadBalancerStatus) string {
