@@ -14,14 +14,26 @@ import (
 // stops. Whatever it takes connections from belongs to the target, so that a
 // connection never serves another registration; keepNone and endAll reach all of it.
 func (x *exchange) connect(t *target) (timeline.Cause, error) {
+	if t.speaksHTTP2() {
+		return x.connectHTTP2(t)
+	}
 	return x.connectHTTP1(t)
 }
 
+// speaksHTTP2 reports whether the target is asked in HTTP/2, for gRPC or not.
+func (t *target) speaksHTTP2() bool { return t.version == "HTTP2" || t.version == "GRPC" }
+
 // keepNone closes what is idle, and has no connection kept from now on.
-func (t *target) keepNone() { t.pool.close() }
+func (t *target) keepNone() {
+	t.pool.close()
+	t.h2.close()
+}
 
 // endAll closes every connection to the target, also under requests.
-func (t *target) endAll(why int32) { t.pool.endAll(why) }
+func (t *target) endAll(why int32) {
+	t.pool.endAll(why)
+	t.h2.endAll(why)
+}
 
 func (x *exchange) connectHTTP1(t *target) (timeline.Cause, error) {
 	if b := t.pool.get(x.o.Start); b != nil {

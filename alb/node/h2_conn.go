@@ -61,10 +61,9 @@ type h2Front struct {
 	text    []byte // backs the request's fields
 	watcher *h2Watch
 
-	ended  bool       // the response's head was its end
-	fields []h2.Field // of the response
-	lower  []byte
-	after  []field // trailers of the request
+	ended   bool      // the response's head was its end
+	message h2Message // the response
+	after   []field   // trailers of the request
 }
 
 var _ front = (*h2Front)(nil)

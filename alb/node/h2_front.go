@@ -57,49 +57,7 @@ func appendTrailers(to []field, s *h2.Stream) []field {
 
 func (f *h2Front) respond(p *response) error {
 	f.ended = p.size == 0
-	return f.stream.WriteHead(p.status, f.convert(p.fields, p.chunked), f.ended)
-}
-
-// convert makes HTTP/2 fields of a message's, in one allocation: names in lower case, and
-// nothing that concerns only a connection.
-func (f *h2Front) convert(from []field, unsized bool) []h2.Field {
-	b := f.lower[:0]
-	for pick := (picker{sized: unsized, from: from}); pick.next(); {
-		b = append(appendLower(b, pick.field.name), pick.field.value...)
-	}
-	f.lower, f.fields = b, f.fields[:0]
-	text := string(b)
-	for pick := (picker{sized: unsized, from: from}); pick.next(); {
-		n := len(pick.field.name)
-		all := n + len(pick.field.value)
-		f.fields = append(f.fields, h2.Field{Name: text[:n], Value: text[n:all]})
-		text = text[all:]
-	}
-	return f.fields
-}
-
-// picker goes through the fields that HTTP/2 has.
-type picker struct {
-	from  []field
-	sized bool // no content-length from here on
-	field *field
-}
-
-func (p *picker) next() bool {
-	for len(p.from) > 0 {
-		p.field, p.from = &p.from[0], p.from[1:]
-		switch p.field.kind {
-		case fieldHop, fieldConnection, fieldTransferEncoding:
-			continue
-		case fieldContentLength:
-			if p.sized {
-				continue
-			}
-			p.sized = true
-		}
-		return true
-	}
-	return false
+	return f.stream.WriteHead(p.status, f.message.convert(p.fields, p.chunked), f.ended)
 }
 
 func (f *h2Front) write(p []byte) error {
@@ -120,7 +78,7 @@ func (f *h2Front) end(trailers []field) error {
 	case f.ended:
 		return nil
 	case len(trailers) > 0:
-		return f.stream.WriteTrailers(f.convert(trailers, true))
+		return f.stream.WriteTrailers(f.message.convert(trailers, true))
 	}
 	return f.stream.Send(nil, true)
 }
@@ -138,7 +96,7 @@ func (f *h2Front) say(a answer) error {
 }
 
 func (f *h2Front) answerFields(a answer) []h2.Field {
-	all := f.fields[:0]
+	all := f.message.fields[:0]
 	add := func(name, value string) { all = append(all, h2.Field{Name: name, Value: value}) }
 	if !a.noServer {
 		add("server", "awselb/2.0")
@@ -158,7 +116,7 @@ func (f *h2Front) answerFields(a answer) []h2.Field {
 	for _, h := range a.fields {
 		add(string(appendLower(nil, h.name)), string(h.value))
 	}
-	f.fields = all
+	f.message.fields = all
 	return all
 }
 

@@ -417,6 +417,7 @@ func (n *Node) shutDown() {
 		if t.health.cancel != nil {
 			t.health.cancel()
 		}
+		t.h2.close() // an idle connection of HTTP/2 has a goroutine
 	}
 	n.mu.Unlock()
 	done := make(chan struct{})

@@ -29,6 +29,7 @@ type target struct {
 	listed     bool         // in the last snapshot; owned by Node.mu
 
 	pool pool
+	h2   h2Pool
 	ctx  context.Context // ends when requests in flight are cut
 	cut  context.CancelCauseFunc
 

@@ -290,7 +290,7 @@ func (c *Conn) Close() {
 }
 
 // GoAway ends the connection gently: a server serves what the client had sent when it
-// learnt of it, a client opens no more streams; then it closes.
+// learnt of it, a client opens no more streams; then it closes. It does not wait for that.
 func (c *Conn) GoAway() {
 	c.mu.Lock()
 	if c.over || c.leaving {
@@ -302,8 +302,8 @@ func (c *Conn) GoAway() {
 		c.goAway(maxWindow, NoError, "")
 		c.pending = append(appendFrame(c.pending, 8, framePing, 0, 0), leavePing...)
 		c.leaveBy = time.AfterFunc(lingerFor, c.sayLast)
+		c.kick()
 		c.mu.Unlock()
-		c.flush()
 		return
 	}
 	c.mu.Unlock()
@@ -319,13 +319,11 @@ const leavePing = "leaving."
 // sayLast says GOAWAY with the last stream that is served.
 func (c *Conn) sayLast() {
 	c.mu.Lock()
-	if c.over || c.saidLast {
-		c.mu.Unlock()
-		return
+	defer c.mu.Unlock()
+	if !c.over {
+		c.leave()
+		c.kick()
 	}
-	c.leave()
-	c.mu.Unlock()
-	c.flush()
 }
 
 // leave is sayLast under mu, without the flush.
@@ -359,8 +357,8 @@ func (c *Conn) goAway(last uint32, code Code, reason string) {
 // checkIdle runs when the connection may have been idle for long enough.
 func (c *Conn) checkIdle() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.over {
-		c.mu.Unlock()
 		return
 	}
 	wait := c.config.IdleTimeout
@@ -369,10 +367,8 @@ func (c *Conn) checkIdle() {
 	}
 	if wait > 0 {
 		c.idleTimer.Reset(wait)
-		c.mu.Unlock()
 		return
 	}
 	c.leave()
-	c.mu.Unlock()
-	c.flush()
+	c.kick()
 }

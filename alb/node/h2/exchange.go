@@ -91,15 +91,18 @@ func (s *Stream) Next(wait bool) ([]byte, error) {
 
 func (s *Stream) next() ([]byte, error) {
 	s.inbox.release()
+	if s.err != nil && s.conn.server {
+		return nil, s.err
+	}
 	if p := s.inbox.take(); len(p) > 0 {
 		s.consumed(int64(len(p)))
 		return p, nil
 	}
-	if s.err != nil {
-		return nil, s.err
-	}
-	if s.peerEnded {
+	switch {
+	case s.peerEnded:
 		return nil, io.EOF
+	case s.err != nil:
+		return nil, s.err
 	}
 	return nil, ErrAgain
 }
@@ -113,6 +116,26 @@ func (s *Stream) AwaitData() error {
 		c.mu.Unlock()
 		if ready {
 			return nil
+		}
+		if err := s.canRead.wait(s.canRead.deadline); err != nil {
+			return err
+		}
+	}
+}
+
+// AwaitEnd throws away what comes until the stream has ended before its end, or the deadline
+// of reading has passed.
+func (s *Stream) AwaitEnd() error {
+	for {
+		_, err := s.Next(true)
+		if err == nil {
+			continue
+		}
+		if err != io.EOF {
+			return err
+		}
+		if err := s.Err(); err != nil {
+			return err
 		}
 		if err := s.canRead.wait(s.canRead.deadline); err != nil {
 			return err
