@@ -24,7 +24,8 @@ type http1Conn struct {
 	peer     peer
 	opened   time.Time
 	maxAge   time.Duration
-	misled   bool // speaks HTTP on a port for HTTPS
+	misled   bool    // speaks HTTP on a port for HTTPS
+	one      [1]byte // of firstByte
 
 	mu    sync.Mutex // guards idle and stop against each other
 	idle  bool
@@ -213,14 +214,25 @@ func (c *http1Conn) waitOn() bool {
 // firstRead waits for bytes, without a buffer if it can.
 func (c *http1Conn) firstRead() error {
 	if c.raw == nil {
-		c.lendBuffer()
-		return c.rd.fill(clientBuffer)
+		return c.firstByte()
 	}
 	c.rawErr = nil
 	if err := c.raw.Read(c.take); err != nil {
 		return err
 	}
 	return c.rawErr
+}
+
+// firstByte waits without a buffer where the connection's readiness cannot be watched: TLS keeps
+// what came behind the byte, so that no more has to be read for it.
+func (c *http1Conn) firstByte() error {
+	n, err := c.conn.Read(c.one[:])
+	if n == 0 {
+		return err
+	}
+	c.lendBuffer()
+	c.rd.buf[0], c.rd.r, c.rd.w = c.one[0], 0, 1
+	return nil
 }
 
 func (c *http1Conn) lendBuffer() {

@@ -231,9 +231,12 @@ func TestTLS_NewCertificatesDropNoConnection(t *testing.T) {
 			t.Error("not served")
 		}
 	}
-	list := s.record.wait(t, 4)
-	if got := list[0].TLS.Certificate + list[1].TLS.Certificate + list[2].TLS.Certificate + list[3].TLS.Certificate; got != "oneonetwoone" && got != "onetwooneone" {
-		t.Errorf("certificates %s", got)
+	shown := map[string]int{}
+	for _, o := range s.record.wait(t, 4) {
+		shown[o.TLS.Certificate]++
+	}
+	if shown["one"] != 3 || shown["two"] != 1 {
+		t.Errorf("certificates %v", shown)
 	}
 	if n := len(s.record.connections(t, 2)); n != 2 {
 		t.Errorf("%d connections", n)
@@ -253,8 +256,9 @@ func TestTLS_SessionsAreResumedAcrossSnapshots(t *testing.T) {
 		if !second.state().DidResume {
 			t.Errorf("%s: not resumed", tls.VersionName(version))
 		}
-		if got := s.record.wait(t, 2)[1].TLS; got.Certificate != "session-reused" || got.Domain != "a.test" {
-			t.Errorf("%+v", got)
+		list := s.record.wait(t, 2) // in any order: a client has its answer before the outcome is known
+		if got := list[0].TLS.Certificate + " " + list[1].TLS.Certificate; got != "one session-reused" && got != "session-reused one" || list[1].TLS.Domain != "a.test" {
+			t.Errorf("%s: %s", got, list[1].TLS.Domain)
 		}
 	}
 }
