@@ -82,3 +82,10 @@ type direct interface {
 	// gave says that n of them have been written.
 	gave(n int64)
 }
+
+// opener is an ability of a side that can become one end of a tunnel, after 101.
+type opener interface {
+	// open ends HTTP on the connection, and returns it with what has been read ahead. The connection
+	// still belongs to the side, which gives up its buffers.
+	open() (conn net.Conn, ahead []byte)
+}

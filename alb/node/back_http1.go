@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,6 +39,7 @@ type http1Back struct {
 	patience time.Duration
 	chunked  bool
 	headOnly bool
+	upgrade  bool // the target may answer 101
 	began    bool // something has been sent
 	complete bool // finish was called
 	firstAt  time.Time
@@ -76,6 +78,7 @@ func (u *http1Back) begin(h *head, size int64, patience time.Duration) {
 	u.page = pages.Get().(*[targetBuffer]byte)
 	u.patience, u.chunked, u.headOnly = patience, size < 0, string(h.method) == "HEAD"
 	u.began, u.complete, u.reusable, u.firstAt, u.scanned = false, false, false, time.Time{}, 0
+	u.upgrade = slices.ContainsFunc(h.fields, func(f field) bool { return f.kind == fieldUpgrade })
 	u.body.start(&u.rd, noBody, 0)
 	u.out = h.appendHTTP1(u.page[:0], u.chunked)
 }
@@ -243,10 +246,12 @@ func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
 		return false, fmt.Errorf("%w: %w", errBadResponse, err)
 	}
 	u.rd.skip(len(text))
-	if p.status == 101 {
+	switch {
+	case p.status == 101 && u.upgrade:
+		return true, nil
+	case p.status == 101:
 		return false, fmt.Errorf("%w: 101 was not asked for", errBadResponse)
-	}
-	if p.status < 200 {
+	case p.status < 200:
 		return false, nil // swallowed (ALB-024)
 	}
 	f, length := p.framing(u.headOnly)
@@ -283,10 +288,10 @@ func (u *http1Back) awaitBody() error {
 	return u.note(u.rd.read())
 }
 
-func (u *http1Back) trailers() []field              { return nil }
-func (u *http1Back) first() time.Time               { return u.firstAt }
-func (u *http1Back) nth() int                       { return u.uses }
-func (u *http1Back) ended() int32                   { return u.why.Load() }
+func (u *http1Back) trailers() []field { return nil }
+func (u *http1Back) first() time.Time  { return u.firstAt }
+func (u *http1Back) nth() int          { return u.uses }
+func (u *http1Back) ended() int32      { return u.why.Load() }
 
 // end closes the connection under the request that uses it. The first reason stands.
 func (u *http1Back) end(why int32) {
@@ -298,7 +303,9 @@ func (u *http1Back) end(why int32) {
 // release keeps the connection if the request and the response are whole, or if nothing was sent.
 func (u *http1Back) release(well bool) {
 	keep := !u.began || well && u.reusable && u.body.done() && u.rd.len() == 0
-	pages.Put(u.page)
+	if u.page != nil {
+		pages.Put(u.page)
+	}
 	if u.chunk != nil {
 		pages.Put(u.chunk)
 	}
@@ -327,3 +334,12 @@ func (u *http1Back) sink() *net.TCPConn {
 }
 
 func (u *http1Back) gave(int64) {}
+
+// open ends HTTP on the connection.
+func (u *http1Back) open() (net.Conn, []byte) {
+	ahead := append([]byte(nil), u.rd.bytes()...)
+	u.rd.buf, u.rd.r, u.rd.w, u.reusable = nil, 0, 0, false
+	pages.Put(u.page)
+	u.page = nil
+	return u.conn, ahead
+}

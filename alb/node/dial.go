@@ -40,6 +40,9 @@ func vanished(err error) bool {
 }
 
 func isTimeout(err error) bool {
+	if err == nil {
+		return false // t would be an allocation
+	}
 	var t net.Error
 	return errors.As(err, &t) && t.Timeout()
 }

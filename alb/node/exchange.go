@@ -24,8 +24,9 @@ type exchange struct {
 	affinity  affinity
 	res       response
 	o         timeline.Outcome
-	headBytes int64  // of the request, as it came
-	text      []byte // backs head and what describe composes
+	headBytes int64    // of the request, as it came
+	tunnelled [2]int64 // bytes from the client, and to it
+	text      []byte   // backs head and what describe composes
 
 	back     back
 	sent     time.Time    // request head written to the target
@@ -61,6 +62,7 @@ func (x *exchange) begin(l *listener, r *route, f front, p *peer, now time.Time)
 	x.affinity = affinity{}
 	x.headBytes, x.back, x.up, x.sent, x.since = 0, nil, nil, time.Time{}, time.Time{}
 	x.activity.Store(0)
+	x.tunnelled = [2]int64{}
 }
 
 func (x *exchange) idleTimeout() time.Duration { return x.route.lb.Attributes.IdleTimeout }
@@ -194,7 +196,7 @@ func (x *exchange) say(a answer) {
 func (x *exchange) finish() {
 	o, s := &x.o, shapes[x.o.Cause]
 	o.End = time.Now()
-	o.ReceivedBytes, o.SentBytes = x.headBytes+x.front.received(), x.front.sent()
+	o.ReceivedBytes, o.SentBytes = x.headBytes+x.front.received()+x.tunnelled[0], x.front.sent()+x.tunnelled[1]
 	if !s.request {
 		o.RequestTime = -1
 	}

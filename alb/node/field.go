@@ -25,7 +25,8 @@ const (
 	fieldTraceID
 	fieldContentType
 	fieldCookie
-	fieldHop // Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade: not passed on
+	fieldUpgrade
+	fieldHop // Keep-Alive, Proxy-Connection, TE, Trailer: not passed on
 )
 
 var kindsByLength = [18][]struct {
@@ -35,7 +36,7 @@ var kindsByLength = [18][]struct {
 	2:  {{"te", fieldHop}},
 	4:  {{"host", fieldHost}},
 	6:  {{"expect", fieldExpect}, {"cookie", fieldCookie}},
-	7:  {{"upgrade", fieldHop}, {"trailer", fieldHop}},
+	7:  {{"upgrade", fieldUpgrade}, {"trailer", fieldHop}},
 	10: {{"connection", fieldConnection}, {"user-agent", fieldUserAgent}, {"keep-alive", fieldHop}},
 	12: {{"content-type", fieldContentType}},
 	14: {{"content-length", fieldContentLength}},

@@ -166,6 +166,17 @@ func (c *http1Conn) sink() *net.TCPConn {
 
 func (c *http1Conn) gave(n int64) { c.written += n }
 
+// open ends HTTP on the connection.
+func (c *http1Conn) open() (net.Conn, []byte) {
+	pages.Put(c.page)
+	c.page, c.out, c.keep, c.broken = nil, nil, false, true
+	ahead := append([]byte(nil), c.rd.bytes()...)
+	c.rd.skip(c.rd.len())
+	recycle(c.rd.buf)
+	c.rd.buf, c.rd.r, c.rd.w = nil, 0, 0
+	return c.conn, ahead
+}
+
 // appendResponse writes a target's head for a client of HTTP/1.1. to says how its body is framed.
 func appendResponse(b []byte, p *response, to framing, keep bool) []byte {
 	b = append(b, "HTTP/1.1 "...)
@@ -177,6 +188,10 @@ func appendResponse(b []byte, p *response, to framing, keep bool) []byte {
 		switch field.kind {
 		case fieldHop, fieldConnection, fieldTransferEncoding:
 			continue
+		case fieldUpgrade:
+			if p.status != 101 {
+				continue
+			}
 		case fieldContentLength:
 			if lengthDone || p.chunked {
 				continue
@@ -187,6 +202,9 @@ func appendResponse(b []byte, p *response, to framing, keep bool) []byte {
 	}
 	if to == byChunks {
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if p.status == 101 {
+		return append(b, "Connection: upgrade\r\n\r\n"...)
 	}
 	b = append(b, connectionLine(keep)...)
 	return append(b, "\r\n"...)

@@ -23,6 +23,9 @@ func (x *exchange) relay() bool {
 	}
 	x.o.ResponseTime = max(0, time.Since(x.back.first()))
 	x.dress()
+	if x.res.status == 101 {
+		return x.tunnel()
+	}
 	err := fromClient(x.front.respond(&x.res))
 	if err == nil {
 		err = x.relayBody()

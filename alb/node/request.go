@@ -37,6 +37,8 @@ type request struct {
 	hasLength bool
 	close     bool
 	keepAlive bool
+	upgrade   bool // Connection: upgrade
+	websocket bool // Upgrade: websocket
 	expect    bool
 	desync    verdict
 	doubtful  bool // both connections end after the response, in every mode
@@ -306,6 +308,9 @@ func (q *request) addField(f field) *refusal {
 	case fieldConnection:
 		q.close = q.close || hasToken(f.value, "close")
 		q.keepAlive = q.keepAlive || hasToken(f.value, "keep-alive")
+		q.upgrade = q.upgrade || hasToken(f.value, "upgrade")
+	case fieldUpgrade:
+		q.websocket = q.websocket || equalFold(f.value, "websocket")
 	case fieldContentLength:
 		return q.addLength(f.value)
 	case fieldTransferEncoding:
@@ -451,6 +456,11 @@ func (q *request) size() int64 {
 		return -1
 	}
 	return 0
+}
+
+// tunnels reports whether the client asks to speak WebSocket. Other upgrades are not passed on (ALB-063).
+func (q *request) tunnels() bool {
+	return q.upgrade && q.websocket && q.minor > 0 && q.framing == noBody && string(q.method) == "GET"
 }
 
 // keeps reports whether the client wants its connection kept.

@@ -24,6 +24,9 @@ var (
 	nameForwardedPort  = []byte("X-Forwarded-Port")
 	nameHost           = []byte("Host")
 	nameTraceID        = []byte("X-Amzn-Trace-Id")
+	nameUpgrade        = []byte("Upgrade")
+	nameConnection     = []byte("Connection")
+	valueUpgrade       = []byte("Upgrade")
 )
 
 // targetHead fills in the head that the target gets: always built anew from what was parsed, in
@@ -48,8 +51,14 @@ func (x *exchange) targetHead() {
 	x.addHost(h, q)
 	h.add(nameTraceID, h.traceID, fieldTraceID)
 	lengthDone, encodingDone := false, false
+	tunnel := q.tunnels()
 	for i := range q.fields {
 		f := &q.fields[i]
+		if tunnel && f.kind == fieldUpgrade {
+			h.add(nameUpgrade, f.value, fieldUpgrade)
+			h.add(nameConnection, valueUpgrade, fieldConnection)
+			tunnel = false
+		}
 		if !forwards(f.kind, &lb.Attributes) {
 			continue
 		}
@@ -94,7 +103,7 @@ func (h *head) appendHTTP1(b []byte, chunked bool) []byte {
 // forwards reports whether a client's field is passed on at its own place.
 func forwards(k kind, a *LoadBalancerAttributes) bool {
 	switch k {
-	case fieldHop, fieldConnection, fieldExpect, fieldForwardedProto, fieldForwardedPort, fieldTraceID, fieldHost:
+	case fieldHop, fieldUpgrade, fieldConnection, fieldExpect, fieldForwardedProto, fieldForwardedPort, fieldTraceID, fieldHost:
 		return false
 	case fieldForwardedFor:
 		return a.XFFHeaderProcessing == "preserve"
