@@ -252,15 +252,15 @@ func TestSticky_TargetGroup(t *testing.T) {
 	}
 	// Not after the duration, not once the group has left the rule, not with a forged cookie.
 	old := newSealer([]byte("key")).seal(ticket{kind: ticketGroup, group: idOf(blue), issued: time.Now().Add(-2 * time.Hour)})
-	for value, reason := range map[string]string{old: "", "forged": "AWSALBTGCookieInvalid"} {
+	s.record.wait(t, 3)
+	for i, c := range []struct{ value, reason string }{{old, ""}, {"forged", "AWSALBTGCookieInvalid"}} {
 		b := s.browse()
-		b.cookies["AWSALBTG"] = value
+		b.cookies["AWSALBTG"] = c.value
 		if got := b.ask("/"); got != "green" {
-			t.Errorf("%.8s: %s", value, got)
+			t.Errorf("%.8s: %s", c.value, got)
 		}
-		all := s.record.wait(t, 1)
-		if o := all[len(all)-1]; o.ErrorReason != reason {
-			t.Errorf("%.8s: %q", value, o.ErrorReason)
+		if o := s.record.wait(t, 4+i)[3+i]; o.ErrorReason != c.reason {
+			t.Errorf("%.8s: %q", c.value, o.ErrorReason)
 		}
 	}
 	shift(Forward{TargetGroups: []WeightedTargetGroup{{green, 1}}, Stickiness: time.Hour})
