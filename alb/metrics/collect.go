@@ -91,11 +91,10 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 			s.count(newConnections, b.connections.Load(), b.id)
 		}
 	}
-	health := m.health
-	m.mu.Unlock()
-	if m.sources.Targets != nil {
-		s.health(health, m.sources.Targets())
+	for _, h := range m.health {
+		s.group(h, m.states)
 	}
+	m.mu.Unlock()
 	if m.sources.Connections != nil {
 		for _, c := range m.sources.Connections() {
 			s.gauge(activeConnections, float64(c.Active), c.LoadBalancer)
@@ -168,36 +167,12 @@ func (s scrape) failures(loadBalancer, group string, cells []*cell) {
 	}
 }
 
-// health sends the gauges of the groups that load balancers use.
-func (s scrape) health(groups map[string]*groupHealth, targets []node.TargetStatus) {
-	byGroup := map[string]map[string]*hosts{} // by zone
-	for arn, h := range groups {
-		byGroup[arn] = map[string]*hosts{}
-		for _, zone := range h.zones {
-			byGroup[arn][zone] = &hosts{}
-		}
-	}
-	for _, t := range targets {
-		h := groups[t.TargetGroup]
-		if h == nil {
-			continue
-		}
-		if zone, listed := h.zones[t.Registration]; listed {
-			byGroup[t.TargetGroup][zone].add(t)
-		}
-	}
-	for arn, h := range groups {
-		s.group(h, byGroup[arn])
-	}
-}
-
-func (s scrape) group(h *groupHealth, zones map[string]*hosts) {
-	var all hosts
+// group sends the gauges of a target group's health.
+func (s scrape) group(h *groupHealth, states map[string]node.State) {
+	zones, all := h.hosts(states)
 	for zone, n := range zones {
 		s.gauge(healthyHosts, float64(n.healthy), h.loadBalancer, h.id, zone)
 		s.gauge(unhealthyHosts, float64(n.unhealthy), h.loadBalancer, h.id, zone)
-		all.healthy += n.healthy
-		all.registered += n.registered
 	}
 	s.states(healthyRouting, unhealthyRouting, h.routing(all), len(zones), h)
 	s.states(healthyDNS, unhealthyDNS, all.healthy > 0, len(zones), h)

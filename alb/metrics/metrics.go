@@ -17,9 +17,8 @@ import (
 
 // Sources say at each scrape what is not counted here. Those that are nil are left out.
 type Sources struct {
-	Targets     func() []node.TargetStatus // the health of targets, as [node.Node.Targets] tells it
-	Connections func() []Connections       // of load balancers
-	Lost        func() []Lost              // records that did not get where they should
+	Connections func() []Connections // of load balancers
+	Lost        func() []Lost        // records that did not get where they should
 }
 
 // Connections is what is known of the connections of one load balancer, those of clients
@@ -46,9 +45,10 @@ type Metrics struct {
 
 	mu         sync.Mutex // guards what is below, and replacing the table
 	balancers  map[string]*balancer
-	registered map[string]*cell // by registration
-	gone       []string         // registrations of registered that are in no snapshot any more
-	health     map[string]*groupHealth
+	registered map[string]*cell        // by registration
+	gone       []string                // registrations of registered that are in no snapshot any more
+	health     map[string]*groupHealth // by ARN
+	states     map[string]node.State   // of the registrations in the snapshot
 }
 
 // table is what the request path looks up. It is never changed, only replaced.
@@ -80,7 +80,7 @@ const goneKept = 4096
 // New returns metrics that know no load balancer yet.
 func New(sources Sources) *Metrics {
 	m := &Metrics{sources: sources, registry: prometheus.NewRegistry(), balancers: map[string]*balancer{},
-		registered: map[string]*cell{}, health: map[string]*groupHealth{}}
+		registered: map[string]*cell{}, states: map[string]node.State{}}
 	m.publish()
 	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -96,8 +96,12 @@ var _ node.Sink = (*Metrics)(nil)
 // Finished counts a request. It costs what Observe costs.
 func (m *Metrics) Finished(o timeline.Outcome) { m.Observe(&o) }
 
-// HealthChanged does nothing: health is asked for at the scrape.
-func (m *Metrics) HealthChanged(node.HealthChange) {}
+// HealthChanged takes in the health of a target, which can be one of the next snapshot.
+func (m *Metrics) HealthChanged(h node.HealthChange) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.states[h.Registration] = h.To
+}
 
 // Followed does nothing: the request was counted when it ended.
 func (m *Metrics) Followed(timeline.Epilogue) {}
@@ -199,6 +203,7 @@ func (m *Metrics) Configure(s node.Snapshot) {
 		m.addBalancer(s.LoadBalancers[i].ID)
 	}
 	m.health = map[string]*groupHealth{}
+	m.keepStates(s)
 	listed := map[string]bool{}
 	for i := range s.TargetGroups {
 		spec := &s.TargetGroups[i]
@@ -208,6 +213,22 @@ func (m *Metrics) Configure(s node.Snapshot) {
 	}
 	m.forget(listed)
 	m.publish()
+}
+
+// keepStates keeps the states of targets that are known. The others begin with what the
+// snapshot says, as they do in the node.
+func (m *Metrics) keepStates(s node.Snapshot) {
+	before := m.states
+	m.states = map[string]node.State{}
+	for _, g := range s.TargetGroups {
+		for _, t := range g.Targets {
+			if state, known := before[t.Registration]; known {
+				m.states[t.Registration] = state
+			} else {
+				m.states[t.Registration] = t.State
+			}
+		}
+	}
 }
 
 // addGroup makes a target group of a load balancer known.
