@@ -46,11 +46,12 @@ type health struct {
 // checkSettings are what a checker needs to know, from one snapshot.
 type checkSettings struct {
 	HealthCheck
-	source netip.Addr
-	mark   uint32
-	from   time.Time
-	to     netip.AddrPort
-	users  []string // the load balancers that use the group: app/name/id
+	source  netip.Addr
+	mark    uint32
+	from    time.Time
+	to      netip.AddrPort
+	version string   // HTTP1 (or empty), HTTP2 or GRPC
+	users   []string // the load balancers that use the group: app/name/id
 }
 
 // probe is the result of one health check.
@@ -189,13 +190,16 @@ func (n *Node) probe(ctx context.Context, s *checkSettings) probe {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	status, err := n.askHealth(ctx, s)
-	p.detail = "GET " + s.Path + " → "
+	p.detail = s.method() + " " + s.path() + " → "
 	if err != nil {
 		p.timeout = isTimeout(err) || errors.Is(err, context.DeadlineExceeded) || vanished(err)
 		p.detail += p.plain(err, s.Timeout)
 		return p
 	}
-	p.answer, p.status, p.ok = true, status, matchesCode(s.Matcher, status)
+	p.answer, p.status, p.ok = true, status, matchesCode(s.matcher(), status)
+	if s.asksGRPC() {
+		p.detail += "grpc-status "
+	}
 	p.detail += strconv.Itoa(status)
 	return p
 }
@@ -225,6 +229,9 @@ func (n *Node) askHealth(ctx context.Context, s *checkSettings) (int, error) {
 		conn.SetDeadline(deadline)
 	}
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if s.asksHTTP2() {
+		return s.askHTTP2(ctx, conn)
+	}
 	if s.Protocol == "HTTPS" {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // ALB-054: certificates of targets are not checked
 	}

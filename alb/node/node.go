@@ -170,7 +170,7 @@ func checkFor(g TargetGroup, t Target, users []string) *checkSettings {
 	if g.HealthCheck.Port != 0 {
 		to = netip.AddrPortFrom(to.Addr(), uint16(g.HealthCheck.Port))
 	}
-	return &checkSettings{HealthCheck: g.HealthCheck, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to, users: users}
+	return &checkSettings{HealthCheck: g.HealthCheck, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to, version: g.ProtocolVersion, users: users}
 }
 
 // applyDraining begins what drains, and lets go of what is not registered any more.
