@@ -14,6 +14,10 @@
 // and http1Back (back_http1.go) are those of HTTP/1.1. A front brings its request into the
 // exchange and gives it a body; connect chooses the back; the contracts are in front.go and back.go.
 //
+// A connection to an HTTPS listener begins as a handshake, which gives way to what was negotiated.
+// Its terms (policy and certificates) are those of the route at the time of the client's hello; the
+// keys of session tickets stay with the listener.
+//
 // The node is the only writer of target health; the control plane is the only writer of
 // snapshots. The node never retries a request, never reads a file or a database, and never
 // uses the server or client of net/http, which would hide the very failures it reports (ALB-001).
