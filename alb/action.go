@@ -192,7 +192,7 @@ func (x *tx) checkForward(at scope, group string) error {
 	return nil
 }
 
-// checkUniqueGroups checks how many target groups a load balancer would use.
+// checkUniqueGroups checks how many target groups a load balancer would use (ALB-254).
 func (x *tx) checkUniqueGroups(lb string, config *ForwardConfig) error {
 	used := map[string]bool{}
 	for _, tuple := range config.TargetGroups {
@@ -211,7 +211,8 @@ func (x *tx) checkUniqueGroups(lb string, config *ForwardConfig) error {
 
 var redirectPort = regexp.MustCompile(`^([0-9]{1,5}|#\{port\})$`)
 
-// resolve checks a redirect and fills in the placeholders that keep the request's own (ALB-230).
+// resolve checks a redirect and fills in the placeholders that keep the request's own
+// (ALB-230, ALB-252).
 func (r RedirectConfig) resolve(at scope) (*RedirectConfig, error) {
 	r.Protocol = cmp.Or(r.Protocol, "#{protocol}")
 	r.Host = cmp.Or(r.Host, "#{host}")

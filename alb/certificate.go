@@ -131,6 +131,7 @@ func (b *Balancer) AddListenerCertificates(ctx context.Context, listener string,
 	return added, nil
 }
 
+// checkCertificateCount counts all certificates but the default ones (ALB-253).
 func (x *tx) checkCertificateCount(lb string) error {
 	n := 0
 	for _, l := range x.listenersOf(lb) {

@@ -156,7 +156,7 @@ func (b *Balancer) HealthChanged(h node.HealthChange) {
 }
 
 // healthChanged applies what a node reported. A report on a registration that is gone,
-// drains or is not in use comes too late, and is ignored.
+// drains or is not in use comes too late, and is ignored (ALB-256).
 func (x *tx) healthChanged(h node.HealthChange) {
 	r := x.registrations.rows[h.Registration]
 	if r == nil || r.draining() || r.State == Unused {

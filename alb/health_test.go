@@ -243,3 +243,62 @@ func TestHealth_EventsNameTheirCause(t *testing.T) {
 		t.Errorf("event is %+v", last)
 	}
 }
+
+// TestHealth_EveryTransition has a target in each state, and everything that can happen to
+// it there (ALB-225, ALB-256).
+func TestHealth_EveryTransition(t *testing.T) {
+	happenings := map[string]func(w *world, tg TargetGroup, l Listener){
+		"passes": func(w *world, tg TargetGroup, _ Listener) { w.probe(tg, userIP, node.Healthy) },
+		"fails":  func(w *world, tg TargetGroup, _ Listener) { w.probe(tg, userIP, node.Unhealthy) },
+		"detach": func(w *world, _ TargetGroup, l Listener) {
+			must(w.ModifyListener(w.t.Context(), ModifyListenerInput{ListenerARN: l.ARN, DefaultActions: fixed404}))
+		},
+		"attach": func(w *world, tg TargetGroup, l Listener) {
+			must(w.ModifyListener(w.t.Context(), ModifyListenerInput{ListenerARN: l.ARN, DefaultActions: forwardTo(tg.ARN)}))
+		},
+		"deregister": func(w *world, tg TargetGroup, _ Listener) { w.deregister(tg, userIP) },
+		"register":   func(w *world, tg TargetGroup, _ Listener) { w.register(tg, userIP) },
+		"restart":    func(w *world, _ TargetGroup, _ Listener) { w.open(w.config) },
+		"time passes": func(w *world, _ TargetGroup, _ Listener) {
+			time.Sleep(299 * time.Second)
+			w.pass(w.t.Context())
+		},
+		"more time passes": func(w *world, _ TargetGroup, _ Listener) {
+			time.Sleep(300 * time.Second)
+			w.pass(w.t.Context())
+		},
+	}
+	ways := map[State][]string{
+		Unused: {"detach"}, Initial: nil, Healthy: {"passes"}, Unhealthy: {"fails"}, Draining: {"passes", "deregister"},
+	}
+	const gone = State("")
+	want := map[State]map[string]State{
+		Unused:    {"passes": Unused, "fails": Unused, "detach": Unused, "attach": Initial, "deregister": Draining, "register": Unused, "restart": Unused, "time passes": Unused, "more time passes": Unused},
+		Initial:   {"passes": Healthy, "fails": Unhealthy, "detach": Unused, "attach": Initial, "deregister": Draining, "register": Initial, "restart": Initial, "time passes": Initial, "more time passes": Initial},
+		Healthy:   {"passes": Healthy, "fails": Unhealthy, "detach": Unused, "attach": Healthy, "deregister": Draining, "register": Healthy, "restart": Healthy, "time passes": Healthy, "more time passes": Healthy},
+		Unhealthy: {"passes": Healthy, "fails": Unhealthy, "detach": Unused, "attach": Unhealthy, "deregister": Draining, "register": Unhealthy, "restart": Unhealthy, "time passes": Unhealthy, "more time passes": Unhealthy},
+		Draining:  {"passes": Draining, "fails": Draining, "detach": Draining, "attach": Draining, "deregister": Draining, "register": Initial, "restart": Draining, "time passes": Draining, "more time passes": gone},
+	}
+	for from, row := range want {
+		for happening, to := range row {
+			t.Run(string(from)+" "+happening, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, Config{})
+					tg := w.serving()
+					l := must(w.DescribeListeners(t.Context(), must(w.DescribeLoadBalancers(t.Context(), nil, nil))[0].ARN, nil))[0]
+					w.register(tg, userIP)
+					for _, step := range ways[from] {
+						happenings[step](w, tg, l)
+					}
+					if h := w.health(tg, userIP); h.State != from {
+						t.Fatalf("the target is %s before", h.State)
+					}
+					happenings[happening](w, tg, l)
+					if h := w.health(tg, userIP); h.State != to {
+						t.Errorf("the target is %q; want %q", h.State, to)
+					}
+				})
+			})
+		}
+	}
+}

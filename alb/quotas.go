@@ -22,7 +22,7 @@ type Limit struct {
 	Max  int
 }
 
-// AccountLimits returns the quotas of Application Load Balancers under ELBv2's names.
+// AccountLimits returns the quotas of Application Load Balancers under ELBv2's names (ALB-255).
 func AccountLimits() []Limit {
 	return []Limit{
 		{"target-groups", maxTargetGroups},

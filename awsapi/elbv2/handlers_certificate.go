@@ -8,7 +8,7 @@ import (
 )
 
 // certificateARNs returns the certificates of a request. AWS refuses IsDefault in one,
-// whatever its value.
+// whatever its value (ALB-251).
 func certificateARNs(shapes []Certificate) ([]string, error) {
 	var arns []string
 	for _, c := range shapes {

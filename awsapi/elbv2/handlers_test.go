@@ -23,6 +23,11 @@ func (idleNode) Apply(node.Snapshot) map[string]error { return nil }
 
 func newServer(t *testing.T) (*awsapi.Server, *network.Network) {
 	t.Helper()
+	return newServerWith(t, idleNode{}, alb.Config{})
+}
+
+func newServerWith(t *testing.T, balancerNode alb.Node, config alb.Config) (*awsapi.Server, *network.Network) {
+	t.Helper()
 	store := &apitest.Store{}
 	n, err := network.Open(t.Context(), store, network.Config{
 		Region: "us-east-1", Account: awsapi.DefaultAccount, CIDR: netip.MustParsePrefix("172.31.0.0/16"),
@@ -30,9 +35,8 @@ func newServer(t *testing.T) (*awsapi.Server, *network.Network) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := alb.Open(t.Context(), store, idleNode{}, n, alb.Config{
-		Region: "us-east-1", Account: awsapi.DefaultAccount, Address: netip.MustParseAddr("127.0.0.1"), Pace: alb.FastPace, DNSSuffix: "elb.localhost",
-	})
+	config.Region, config.Account, config.Pace = "us-east-1", awsapi.DefaultAccount, alb.FastPace
+	b, err := alb.Open(t.Context(), store, balancerNode, n, config)
 	if err != nil {
 		t.Fatal(err)
 	}
