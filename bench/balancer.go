@@ -28,6 +28,9 @@ func measureBalancer(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	if err := s.findNode(ctx); err != nil {
+		return err
+	}
 	peer, err := b.startNginx(ctx, targets)
 	if err != nil {
 		return err

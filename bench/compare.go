@@ -42,30 +42,30 @@ func (b *bench) compareProxies(ctx context.Context) error {
 	if err := a.startAll(ctx, a.proxies); err != nil {
 		return err
 	}
-	done, err := a.compareAll(ctx)
-	b.reportComparisons(done)
-	if err != nil {
-		return err
+	b.reportComparisons(a.compareAll(ctx))
+	if err := a.measureGrowth(ctx); err != nil && ctx.Err() == nil {
+		b.report.skip("proxy: growth", "CPU a small request", err.Error())
 	}
-	return a.measureGrowth(ctx)
+	return ctx.Err()
 }
 
-// compareAll returns those workloads too that came before one that failed.
-func (a *arena) compareAll(ctx context.Context) (done []*comparison, err error) {
+// compareAll measures the workloads; one that fails does not keep the others from it.
+func (a *arena) compareAll(ctx context.Context) (done []*comparison) {
 	for _, w := range workloads {
-		if !a.wants(w.name) {
+		if !a.wants(w.name) || ctx.Err() != nil {
 			continue
 		}
 		c, err := a.compare(ctx, w)
-		if err != nil {
-			return done, fmt.Errorf("workload %s: %w", w.name, err)
+		if err == nil {
+			done = append(done, c)
+			err = a.profileOurs(ctx, c)
 		}
-		done = append(done, c)
-		if err := a.profileOurs(ctx, c); err != nil {
-			return done, err
+		if err != nil && ctx.Err() == nil {
+			a.say("proxy: %s: %v", w.title, err)
+			a.report.skip("proxy: failed", w.title, err.Error())
 		}
 	}
-	return done, nil
+	return done
 }
 
 // wants reports whether a workload is to be measured.
@@ -158,7 +158,7 @@ func (a *arena) prepareComparison(ctx context.Context, w workload) (*comparison,
 			return c, fmt.Errorf("%s: %w", p.name(), err)
 		}
 		if _, err := w.load(ctx, a.bench, w.on(p), time.Second); err != nil {
-			return c, fmt.Errorf("%s: %w", p.name(), err)
+			a.say("proxy: %s: warming up %s: %v", w.title, p.name(), err)
 		}
 	}
 	return c, nil
@@ -168,7 +168,12 @@ func (a *arena) prepareComparison(ctx context.Context, w workload) (*comparison,
 func (a *arena) round(ctx context.Context, c *comparison, round int) error {
 	for i := range c.proxies {
 		p := c.proxies[(i+round)%len(c.proxies)]
-		if err := a.turn(ctx, c, p); err != nil {
+		err := a.turn(ctx, c, p)
+		if err != nil && ctx.Err() == nil {
+			a.say("proxy: %s: %s, again: %v", c.title, p.name(), err)
+			err = a.turn(ctx, c, p)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", p.name(), err)
 		}
 	}

@@ -83,21 +83,14 @@ func (d *daemon) start(ctx context.Context) (time.Duration, error) {
 		close(d.exited)
 	}()
 	err = d.awaitAnswer(ctx)
-	took := time.Since(began)
-	d.findNode()
-	return took, err
+	return time.Since(began), err
 }
 
-// findNode looks for the balancer's process. It outlives the daemon that started it.
-func (d *daemon) findNode() {
-	for _, pid := range children(d.process.Pid) {
-		if verb(pid) == "alb" {
-			d.node = pid
-		}
-	}
-	if d.node != 0 && verb(d.node) != "alb" {
-		d.node = 0
-	}
+// findNode asks for the balancer's process. It outlives the daemon that started it.
+func (d *daemon) findNode(ctx context.Context) error {
+	s, err := d.status(ctx)
+	d.node = s.Node.PID
+	return err
 }
 
 // balancing returns the processes that balance: the node's, or the daemon's if it has none.
@@ -230,6 +223,7 @@ type status struct {
 	Daemon struct {
 		Instance, CIDR, SecurityGroups string
 	}
+	Node  struct{ PID int } // of the balancer's process; a daemon without one balances itself
 	Tasks []struct{ LastStatus, Address string }
 }
 

@@ -61,7 +61,9 @@ func (o *ours) start(ctx context.Context) (err error) {
 	if err := o.furnish(ctx); err != nil {
 		return fmt.Errorf("set up drydock: %w: %s", err, o.lastWords())
 	}
-	o.findNode()
+	if err := o.findNode(ctx); err != nil {
+		return err
+	}
 	if o.node != 0 {
 		return move(o.process.Pid, o.cores.rest)
 	}

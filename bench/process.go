@@ -109,15 +109,6 @@ func family(pid int) []int {
 	return all
 }
 
-// verb returns the first argument of a process.
-func verb(pid int) string {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // it may have ended
-	if args := strings.Split(string(text), "\x00"); len(args) > 1 {
-		return args[1]
-	}
-	return ""
-}
-
 // resident returns the sum of a line of /proc/PID/status, VmRSS or RssAnon, in MiB.
 func resident(name string, pids ...int) (float64, error) {
 	var sum float64
