@@ -6,12 +6,14 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	sqlite3 "github.com/mattn/go-sqlite3"
 
@@ -56,6 +58,9 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 }
 
 func open(ctx context.Context, path string) (*DB, error) {
+	if err := keepPrivate(path); err != nil {
+		return nil, explainOpen(path, err)
+	}
 	// Every pragma stands in the DSN: run once on a pool, it would reach one connection only.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_foreign_keys=1&_txlock=immediate"
 	write, err := sql.Open("sqlite3", dsn)
@@ -75,6 +80,21 @@ func open(ctx context.Context, path string) (*DB, error) {
 	}
 	db.read.SetMaxOpenConns(max(2, runtime.NumCPU()))
 	return db, nil
+}
+
+// keepPrivate makes the database readable for its owner only, whatever the mode of its
+// directory: it holds private keys of certificates and the environment of tasks. SQLite gives
+// the files beside it the same mode.
+func keepPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	return f.Chmod(0o600)
 }
 
 // prepare migrates the schema, prunes what has grown old and finds the last sequence number.
@@ -98,7 +118,9 @@ func explainOpen(path string, err error) error {
 	if errors.As(err, &e) && (e.Code == sqlite3.ErrNotADB || e.Code == sqlite3.ErrCorrupt) {
 		return fmt.Errorf("%s is damaged (%w): move it aside to start with an empty state, or put a copy back; drydock does not delete it", path, err)
 	}
-	if errors.As(err, &e) && (e.Code == sqlite3.ErrReadonly || e.Code == sqlite3.ErrCantOpen || e.Code == sqlite3.ErrPerm) {
+	unwritable := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) ||
+		errors.As(err, &e) && (e.Code == sqlite3.ErrReadonly || e.Code == sqlite3.ErrCantOpen || e.Code == sqlite3.ErrPerm)
+	if unwritable {
 		return fmt.Errorf("%s cannot be written (%w): check the owner and mode of its directory", path, err)
 	}
 	return fmt.Errorf("open %s: %w", path, err)

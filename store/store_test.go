@@ -216,3 +216,26 @@ func TestLoad_StopsAtTheFirstError(t *testing.T) {
 		t.Errorf("err = %v after %d rows", err, n)
 	}
 }
+
+func TestOpen_KeepsTheDatabasePrivate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, File), nil, 0o644); err != nil { // of an older version
+		t.Fatal(err)
+	}
+	db, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Commit(t.Context(), map[string]any{"certificate/a": "secret"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{File, File + "-wal", File + "-shm"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", name, info.Mode(), err)
+		}
+	}
+}
