@@ -94,12 +94,12 @@ func conditionWords(c alb.Condition) string {
 	values := c.Values
 	for _, config := range []*alb.ValuesConfig{c.PathPatternConfig, c.HostHeaderConfig, c.HTTPRequestMethodConfig, c.SourceIPConfig} {
 		if config != nil {
-			values = config.Values
+			values = withRegexes(config.Values, config.RegexValues)
 		}
 	}
 	field := strings.NewReplacer("path-pattern", "path", "host-header", "host", "http-request-method", "method").Replace(c.Field)
 	if c.HTTPHeaderConfig != nil {
-		field, values = c.HTTPHeaderConfig.HTTPHeaderName+":", c.HTTPHeaderConfig.Values
+		field, values = c.HTTPHeaderConfig.HTTPHeaderName+":", withRegexes(c.HTTPHeaderConfig.Values, c.HTTPHeaderConfig.RegexValues)
 	}
 	if c.QueryStringConfig != nil {
 		values = nil
@@ -108,6 +108,15 @@ func conditionWords(c alb.Condition) string {
 		}
 	}
 	return field + " " + strings.Join(values, " or ")
+}
+
+// withRegexes marks regular expressions with a tilde.
+func withRegexes(values, regexes []string) []string {
+	all := slices.Clone(values)
+	for _, regex := range regexes {
+		all = append(all, "~"+regex)
+	}
+	return all
 }
 
 func actionWords(actions []alb.Action, groups map[string]string) string {

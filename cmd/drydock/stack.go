@@ -79,6 +79,7 @@ type stackListener struct {
 	path         string
 	input        elbv2.CreateListenerInput
 	certificates []stackCertificate // instead of input.Certificates
+	attributes   []attribute
 	rules        []stackRule
 }
 

@@ -162,6 +162,7 @@ func (r *stackReader) readListeners(n *yaml.Node, path string) []stackListener {
 		l := stackListener{path: path, input: elbv2.CreateListenerInput{LoadBalancerArn: &unknown}}
 		own := map[string]func(*yaml.Node, string){
 			"certificate": func(n *yaml.Node, path string) { l.certificates = r.readCertificates(n, path) },
+			"attributes":  func(n *yaml.Node, path string) { l.attributes = r.attributes(n, path) },
 			"rules":       func(n *yaml.Node, path string) { l.rules = r.readRules(n, path) },
 		}
 		r.withOwn(own, func() { r.shape(n, reflect.ValueOf(&l.input).Elem(), path) })

@@ -168,6 +168,7 @@ func (u *up) listener(ctx context.Context, b stackLoadBalancer, l stackListener,
 	if len(certificates) > 0 {
 		input.Certificates = withCertificate(certificates[0])
 	}
+	changed := true
 	switch {
 	case !exists:
 		out, err := call[elbv2.CreateListenerOutput](ctx, u.api, "elbv2", "CreateListener", &input)
@@ -188,7 +189,16 @@ func (u *up) listener(ctx context.Context, b stackLoadBalancer, l stackListener,
 		}
 		u.did("modified", "listener", name, "")
 	default:
+		changed = false
+	}
+	attributes, err := u.listenerAttributes(ctx, have.ListenerArn, l.attributes)
+	switch {
+	case err != nil:
+		return err
+	case !changed && attributes == "":
 		u.kept("listener", name)
+	case !changed:
+		u.did("modified", "listener", name, attributes)
 	}
 	if len(certificates) > 0 {
 		if err := u.listenerCertificates(ctx, name, have.ListenerArn, certificates[1:]); err != nil {
@@ -242,13 +252,17 @@ func (u *up) rule(ctx context.Context, listener string, arn *string, r stackRule
 		u.did("created", "rule", name, matchWords(input.Conditions))
 		return nil
 	}
-	want := elbv2.Rule{Conditions: explicit(input.Conditions), Actions: input.Actions}
+	want := elbv2.Rule{Conditions: explicit(input.Conditions), Actions: input.Actions, Transforms: input.Transforms}
 	have.Conditions = explicit(have.Conditions)
-	if covers(have, want) {
+	reset := len(input.Transforms) == 0 && len(have.Transforms) > 0
+	if covers(have, want) && !reset {
 		u.kept("rule", name)
 		return nil
 	}
-	modify := &elbv2.ModifyRuleInput{RuleArn: have.RuleArn, Conditions: input.Conditions, Actions: input.Actions}
+	modify := &elbv2.ModifyRuleInput{RuleArn: have.RuleArn, Conditions: input.Conditions, Actions: input.Actions, Transforms: input.Transforms}
+	if reset {
+		modify.ResetTransforms = &reset
+	}
 	if _, err := call[elbv2.ModifyRuleOutput](ctx, u.api, "elbv2", "ModifyRule", modify); err != nil {
 		return err
 	}
@@ -262,13 +276,13 @@ func explicit(conditions []elbv2.RuleCondition) []elbv2.RuleCondition {
 	out := slices.Clone(conditions)
 	for i, c := range out {
 		switch {
-		case len(c.Values) == 0:
+		case len(c.Values)+len(c.RegexValues) == 0:
 		case deref(c.Field) == "path-pattern" && c.PathPatternConfig == nil:
-			out[i].PathPatternConfig = &elbv2.PathPatternConditionConfig{Values: c.Values}
+			out[i].PathPatternConfig = &elbv2.PathPatternConditionConfig{Values: c.Values, RegexValues: c.RegexValues}
 		case deref(c.Field) == "host-header" && c.HostHeaderConfig == nil:
-			out[i].HostHeaderConfig = &elbv2.HostHeaderConditionConfig{Values: c.Values}
+			out[i].HostHeaderConfig = &elbv2.HostHeaderConditionConfig{Values: c.Values, RegexValues: c.RegexValues}
 		}
-		out[i].Values = nil
+		out[i].Values, out[i].RegexValues = nil, nil
 	}
 	return out
 }
@@ -278,9 +292,9 @@ func matchWords(conditions []elbv2.RuleCondition) string {
 	for _, c := range explicit(conditions) {
 		values := []string{}
 		if c.PathPatternConfig != nil {
-			values = c.PathPatternConfig.Values
+			values = append(slices.Clone(c.PathPatternConfig.Values), c.PathPatternConfig.RegexValues...)
 		} else if c.HostHeaderConfig != nil {
-			values = c.HostHeaderConfig.Values
+			values = append(slices.Clone(c.HostHeaderConfig.Values), c.HostHeaderConfig.RegexValues...)
 		}
 		words = append(words, strings.TrimSpace(deref(c.Field)+" "+strings.Join(values, " ")))
 	}
