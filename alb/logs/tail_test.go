@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -141,45 +139,5 @@ func TestTail_SlowReaderSkipsLinesAndIsTold(t *testing.T) {
 	}
 	if text := lines.Text(); !strings.HasPrefix(text, "# 12") || !strings.HasSuffix(text, " lines skipped: they came faster than they could be shown") {
 		t.Errorf("the reader was told %q", text)
-	}
-}
-
-func TestServeHTTP_TailsAndFlushes(t *testing.T) {
-	dir := t.TempDir()
-	o := newOffice(t, dir)
-	o.Configure(web(&node.LogBucket{Bucket: "b"}, nil, nil))
-	o.run()
-	server := httptest.NewServer(o)
-	defer server.Close()
-	for n := range 3 {
-		o.Finished(webRequest(n))
-	}
-	get := func(query string) (int, *bufio.Scanner, func()) {
-		res, err := http.Get(server.URL + "/?" + query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, bufio.NewScanner(res.Body), func() { res.Body.Close() }
-	}
-	status, lines, end := get("alb=web&tail=2&follow=1")
-	if status != 200 {
-		t.Fatalf("status %d", status)
-	}
-	expectPaths(t, lines, "1", "2")
-	o.Finished(webRequest(3))
-	expectPaths(t, lines, "3")
-	end()
-	if res, err := http.Post(server.URL, "", nil); err != nil || res.StatusCode != 200 {
-		t.Errorf("flush: %v %v", res, err)
-	}
-	if got := paths(t, shippedLines(t, dir)); len(got) != 4 {
-		t.Errorf("shipped are %v", got)
-	}
-	for query, want := range map[string]int{"alb=nobody&tail=1": 404, "alb=web&tail=x": 400, "alb=web": 400} {
-		status, lines, end := get(query)
-		if lines.Scan(); status != want || lines.Text() == "" {
-			t.Errorf("%s: %d %q", query, status, lines.Text())
-		}
-		end()
 	}
 }

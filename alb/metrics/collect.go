@@ -84,6 +84,7 @@ func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
 // Collect sends everything that is counted, and asks the sources.
 func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	s := scrape{to}
+	told := m.askTargets()
 	m.mu.Lock()
 	for _, b := range m.balancers {
 		s.balancer(b)
@@ -91,8 +92,11 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 			s.count(newConnections, b.connections.Load(), b.id)
 		}
 	}
+	if told == nil {
+		told = m.states
+	}
 	for _, h := range m.health {
-		s.group(h, m.states)
+		s.group(h, told)
 	}
 	m.mu.Unlock()
 	if m.sources.Connections != nil {
@@ -107,6 +111,18 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 			s.count(lostRecords, l.Records, l.Record, l.Reason)
 		}
 	}
+}
+
+// askTargets returns the states of targets by registration, nil if there is nobody to ask.
+func (m *Metrics) askTargets() map[string]node.State {
+	if m.sources.Targets == nil {
+		return nil
+	}
+	states := map[string]node.State{}
+	for _, t := range m.sources.Targets() {
+		states[t.Registration] = t.State
+	}
+	return states
 }
 
 // scrape sends the metrics of one scrape.

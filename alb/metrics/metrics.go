@@ -17,8 +17,9 @@ import (
 
 // Sources say at each scrape what is not counted here. Those that are nil are left out.
 type Sources struct {
-	Connections func() []Connections // of load balancers
-	Lost        func() []Lost        // records that did not get where they should
+	Targets     func() []node.TargetStatus // the health of targets; nil: what snapshots and HealthChanged said
+	Connections func() []Connections       // of load balancers
+	Lost        func() []Lost              // records that did not get where they should
 }
 
 // Connections is what is known of the connections of one load balancer, those of clients

@@ -287,6 +287,11 @@ func TestHealth_GaugesByZoneAndState(t *testing.T) {
 	turn("r1", node.Healthy) // told before the snapshot that has it again
 	m.Configure(s)
 	expect("1 0 0 0 0 2 2 0")
+	m = New(Sources{Targets: func() []node.TargetStatus {
+		return []node.TargetStatus{{Registration: "r2", State: node.Healthy}, {Registration: "r3", State: node.Unhealthy}, {Registration: "old", State: node.Healthy}}
+	}})
+	m.Configure(s)
+	expect("1 0 0 1 0 2 2 0")
 }
 
 func TestSources_ConnectionsAndLostRecords(t *testing.T) {
