@@ -14,6 +14,11 @@
 // and http1Back (back_http1.go) are those of HTTP/1.1. A front brings its request into the
 // exchange and gives it a body; connect chooses the back; the contracts are in front.go and back.go.
 //
+// A request is read into one clear form (request.go) and classified (desync.go); the same bytes
+// are matched, logged and forwarded. A group's view (algorithm.go) is who gets requests until
+// something changes; an affinity (sticky.go) is what a stickiness cookie, a sealed ticket, says of
+// one request; edits are what a listener's attributes change in messages.
+//
 // A connection to an HTTPS listener begins as a handshake, which gives way to what was negotiated.
 // Its terms (policy and certificates) are those of the route at the time of the client's hello; the
 // keys of session tickets stay with the listener.

@@ -1,6 +1,9 @@
 package node
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -34,13 +37,18 @@ func TestEdits_ResponsesOfTargets(t *testing.T) {
 }
 
 func TestEdits_AnswersOfTheBalancer(t *testing.T) {
-	s := newStack(t)
-	s.snapshot.LoadBalancers[0].Listeners[0].Attributes = ListenerAttributes{NoServer: true, ResponseHeaders: []Header{{"X-Content-Type-Options", "nosniff"}}}
-	s.run()
-	got := mask(s.dial().send("HEAD / HTTP/1.1\r\nHost: a.b\r\nConnection: close\r\n\r\n").rest())
-	want := "HTTP/1.1 503 Service Temporarily Unavailable\r\nDate: D\r\nContent-Type: text/html\r\nContent-Length: 162\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n"
-	if got != want {
-		t.Errorf("got  %q\nwant %q", got, want)
+	for line, targets := range map[string][]Target{
+		"503 Service Temporarily Unavailable": nil,
+		"502 Bad Gateway":                     {backend(t, func(_ int, conn net.Conn, r *bufio.Reader) { readRequest(r) })},
+	} {
+		s := newStack(t, targets...)
+		s.snapshot.LoadBalancers[0].Listeners[0].Attributes = ListenerAttributes{NoServer: true, ResponseHeaders: []Header{{"X-Content-Type-Options", "nosniff"}}}
+		s.run()
+		got := mask(s.dial().send("HEAD / HTTP/1.1\r\nHost: a.b\r\nConnection: close\r\n\r\n").rest())
+		want := fmt.Sprintf("HTTP/1.1 %s\r\nDate: D\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n", line, 92+2*len(line))
+		if got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
 	}
 }
 

@@ -45,7 +45,9 @@ func (x *exchange) markLoss(cause timeline.Cause, detail string) {
 		x.front.cut()
 		return
 	}
-	x.front.say(errorPage(x.o.Status, x.req.chrome))
+	a := errorPage(x.o.Status, x.req.chrome)
+	x.route.edits.dressAnswer(&a)
+	x.front.say(a)
 }
 
 // lossCause names the reason why no response came (ALB-014).

@@ -100,7 +100,8 @@ func (h *head) appendHTTP1(b []byte, chunked bool) []byte {
 	return append(b, "\r\n"...)
 }
 
-// forwards reports whether a client's field is passed on at its own place.
+// forwards reports whether a client's field is passed on at its own place, whether Connection names it
+// or not (ALB-097).
 func forwards(k kind, a *LoadBalancerAttributes) bool {
 	switch k {
 	case fieldHop, fieldUpgrade, fieldConnection, fieldExpect, fieldForwardedProto, fieldForwardedPort, fieldTraceID, fieldHost:
