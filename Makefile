@@ -1,4 +1,4 @@
-.PHONY: demo build test check bench run down clean
+.PHONY: demo build test long check bench run down clean
 
 demo: build            ## bring up examples/shop and deploy it under load
 	./.ci/engine
@@ -10,6 +10,11 @@ build:                 ## bin/drydock
 test: build            ## everything, with the tests on real Docker
 	./.ci/engine
 	go test -race -timeout 15m ./...
+
+long: build            ## an hour more: 60 s of fuzzing each, 10,000 random sequences, 100 kills
+	./.ci/engine
+	./.ci/fuzz 60s
+	DRYDOCK_TEST_LONG=1 go test -timeout 80m ./...
 
 check:                 ## format, vet, staticcheck, import table, facts
 	./.ci/check
