@@ -80,7 +80,7 @@ func (x *exchange) truncate(err error) {
 	x.o.Detail = err.Error()
 	x.front.cut()
 	var client errClient
-	if errors.As(err, &client) || x.back.ended() == endedByClient {
+	if why := x.back.ended(); errors.As(err, &client) || why == endedByClient || why == endedByUpload {
 		x.o.EndedBy = "client"
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"drydock/timeline"
@@ -32,6 +33,12 @@ func (x *exchange) startUpload() {
 func (up *upload) run(x *exchange) {
 	defer close(up.done)
 	for !up.stopping.Load() {
+		if err := up.splice(x); err == errTarget {
+			return
+		} else if err != nil {
+			up.blame(x, err)
+			return
+		}
 		up.reading.Store(true)
 		p, err := x.front.next(true)
 		up.reading.Store(false)
@@ -50,21 +57,75 @@ func (up *upload) run(x *exchange) {
 	}
 }
 
+// errTarget is a target that takes nothing any more; it may still answer.
+var errTarget = errors.New("target takes no more")
+
+// splice lets the kernel move what is left of a large body, if both sides can. A short read deadline
+// each time shows that bytes still come.
+func (up *upload) splice(x *exchange) error {
+	from, ok := x.front.(direct)
+	to, can := x.back.(direct)
+	if !ok || !can {
+		return nil
+	}
+	src, remain := from.source()
+	dst := to.sink()
+	if src == nil || dst == nil || remain < spliceAbove {
+		return nil
+	}
+	up.reading.Store(true)
+	defer up.reading.Store(false)
+	idle := x.idleTimeout()
+	for last := time.Now(); remain > 0; {
+		now := time.Now()
+		src.SetReadDeadline(now.Add(min(idle/4, time.Second)))
+		dst.SetWriteDeadline(now.Add(idle + time.Second))
+		if up.stopping.Load() {
+			return errInterrupted
+		}
+		limited := &io.LimitedReader{R: src, N: min(remain, spliceSlice)}
+		want := limited.N
+		n, err := dst.ReadFrom(limited)
+		remain -= n
+		from.took(n)
+		to.gave(n)
+		if n > 0 {
+			last = time.Now()
+			x.activity.Store(last.UnixNano())
+		}
+		switch {
+		case isTimeout(err) && time.Since(last) < idle:
+		case isTimeout(err):
+			return err
+		case err != nil && !(errors.Is(err, syscall.ECONNRESET) && hasEnded(src)):
+			return errTarget
+		case err != nil:
+			return err
+		case n < want:
+			return io.ErrUnexpectedEOF
+		}
+	}
+	return nil
+}
+
 // blame notes what the client did, and ends the wait for the response.
 func (up *upload) blame(x *exchange, err error) {
 	if up.stopping.Load() {
 		return
 	}
-	up.detail = "request body: " + err.Error()
+	up.cause, up.detail = bodyFault(err), "request body: "+err.Error()
+	x.back.end(endedByUpload)
+}
+
+// bodyFault names what the client did wrong with its request's body.
+func bodyFault(err error) timeline.Cause {
 	switch {
 	case isTimeout(err):
-		up.cause = timeline.ClientIdle
+		return timeline.ClientIdle
 	case errors.Is(err, errChunk):
-		up.cause = timeline.MalformedRequest
-	default:
-		up.cause = timeline.ClientClosedBeforeBody
+		return timeline.MalformedRequest
 	}
-	x.back.end(endedByUpload)
+	return timeline.ClientClosedBeforeBody
 }
 
 // stop ends an upload and waits for it. It reports whether the whole body was sent. A nil
