@@ -28,6 +28,7 @@ type daemonConfig struct {
 	Region     string
 	Account    string
 	StrictIDs  bool
+	Stale      time.Duration // the fault stale-connection, of all target groups
 	Verbose    bool
 	Leaving    bool // everything is to be removed: no load balancer node is started
 }
@@ -50,6 +51,7 @@ func daemonCommand() *cli.Command {
 			&cli.StringFlag{Name: "region", Value: "us-east-1", EnvVars: twin("region"), Usage: "`REGION` in ARNs"},
 			&cli.StringFlag{Name: "account", Value: "123456789012", EnvVars: twin("account"), Usage: "`ACCOUNT` in ARNs"},
 			&cli.BoolFlag{Name: "strict-ids", EnvVars: twin("strict-ids"), Usage: "refuse unknown subnet, security group and VPC ids, instead of adopting them"},
+			&cli.StringFlag{Name: "fault", EnvVars: twin("fault"), Usage: "`FAULT` to reproduce: " + faultForm + " uses closed connections to targets once more"},
 			&cli.BoolFlag{Name: "verbose", EnvVars: twin("verbose"), Usage: "log every step"},
 		},
 		Action: daemonAction,
@@ -108,6 +110,9 @@ func readDaemonConfig(c *cli.Context) (daemonConfig, error) {
 	}
 	if config.CIDR, err = netip.ParsePrefix(c.String("vpc-cidr")); err != nil || !config.CIDR.Addr().Is4() || config.CIDR.Bits() < 16 || config.CIDR.Bits() > 27 {
 		return config, usagef("--vpc-cidr %q is not an IPv4 range of /16 to /27: it looks like 172.31.0.0/16", c.String("vpc-cidr"))
+	}
+	if config.Stale, err = parseFault(c.String("fault")); err != nil {
+		return config, err
 	}
 	if config.PortOffset < 0 || config.PortOffset > 65000 {
 		return config, usagef("--port-offset %d is not between 0 and 65000", config.PortOffset)
