@@ -18,6 +18,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -418,5 +419,31 @@ func TestTLS_CertificatesAreParsedOnce(t *testing.T) {
 	after := parseCertificates(all, before)
 	if after["a"] != before["a"] || after["b"] == before["b"] || !bytes.Contains([]byte(after["b"].source.Chain), []byte("CERTIFICATE")) {
 		t.Error("a certificate that has not changed is parsed again, or one that has is not")
+	}
+}
+
+// openssl runs a client that is not Go's, and returns what it says.
+func openssl(t *testing.T, addr, input string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	command := exec.Command(path, append([]string{"s_client", "-connect", addr, "-servername", "a.test"}, args...)...)
+	command.Stdin = strings.NewReader(input)
+	out, _ := command.CombinedOutput() // some fail on purpose
+	return string(out)
+}
+
+func TestTLS_AsOpenSSLSeesIt(t *testing.T) {
+	s := newStack(t, backend(t, always(hello))).secure(testCertificate("one", ecdsaKey, "a.test")).run()
+	if got := openssl(t, s.addr, "", "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"); !strings.Contains(got, "Cipher is ECDHE-ECDSA-AES128-SHA256") {
+		t.Errorf("a cipher of the policy: %s", got)
+	}
+	if got := openssl(t, s.addr, "", "-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA384"); !strings.Contains(got, "handshake failure") { // ALB-102
+		t.Errorf("a cipher that the library lacks: %s", got)
+	}
+	if got := openssl(t, s.addr, "R\n", "-tls1_2"); !strings.Contains(got, "RENEGOTIATING") || !strings.Contains(got, "alert unexpected message") { // ALB-101
+		t.Errorf("renegotiation: %s", got)
 	}
 }
