@@ -21,6 +21,7 @@ type group struct {
 	minimumHealthy int // targets
 	minimumPercent int
 	stickiness     *Stickiness
+	stale          time.Duration              // how long ended connections are offered once more
 	byAddr         map[netip.AddrPort]*target // nil without stickiness
 
 	view atomic.Pointer[view]
@@ -35,7 +36,7 @@ type groupLife struct {
 
 func newGroup(g TargetGroup, life *groupLife) *group {
 	return &group{arn: g.ARN, id: idOf(g.ARN), version: g.ProtocolVersion, life: life, algorithm: g.Algorithm, slowStart: g.SlowStart,
-		minimumHealthy: max(1, g.MinimumHealthyCount), minimumPercent: g.MinimumHealthyPercentage, stickiness: g.Stickiness}
+		minimumHealthy: max(1, g.MinimumHealthyCount), minimumPercent: g.MinimumHealthyPercentage, stickiness: g.Stickiness, stale: g.StaleConnection}
 }
 
 // add takes in a target. Where two registrations have one address, the one that stays is

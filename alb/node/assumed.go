@@ -20,16 +20,20 @@ const (
 
 // Values of our own.
 const (
-	defaultGrace = 5 * time.Second
-	knockAgain   = time.Second            // as TCP does: from an unanswered SYN to the next
-	watchAfter   = 50 * time.Millisecond  // wait for a target this long before watching whether the client leaves
-	raceWithin   = 200 * time.Millisecond // a reused connection that ends this soon after the write lost the keep-alive race
-	listenRetry  = time.Second
-	lingerFor    = time.Second // how long unread input is thrown away before a connection is closed
-	lingerBytes  = 1 << 20
-	spliceAbove  = 128 << 10
-	spliceSlice  = 1 << 20
-	spliceWait   = 100 * time.Millisecond // a tunnel without bytes for so long is not spliced any more
-	clientBuffer = 4 << 10
-	targetBuffer = 72 << 10 // 64 KiB of body, and its head
+	defaultGrace      = 5 * time.Second
+	knockAgain        = time.Second            // as TCP does: from an unanswered SYN to the next
+	watchAfter        = 50 * time.Millisecond  // wait for a target this long before watching whether the client leaves
+	raceWithin        = 200 * time.Millisecond // a reused connection that ends this soon after the write lost the keep-alive race
+	listenRetry       = time.Second
+	lingerFor         = time.Second // how long unread input is thrown away before a connection is closed
+	lingerBytes       = 1 << 20
+	followFor         = 30 * time.Second // how long a target's answer is awaited that nobody waits for
+	followBytes       = 1 << 20
+	maxFollowers      = 64 // at a time
+	sessionsPerTarget = 8
+	spliceAbove       = 128 << 10
+	spliceSlice       = 1 << 20
+	spliceWait        = 100 * time.Millisecond // a tunnel without bytes for so long is not spliced any more
+	clientBuffer      = 4 << 10
+	targetBuffer      = 72 << 10 // 64 KiB of body, and its head
 )

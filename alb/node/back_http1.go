@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // http1Back is one HTTP/1.1 connection to a target. It outlives its exchanges: between them
@@ -25,7 +28,10 @@ type http1Back struct {
 	expires time.Time // when it is closed if it stays idle
 	slot    int       // index in pool.active
 
+	count   *connectionTally
+	counted atomic.Bool     // in count, and open
 	raw     syscall.RawConn // TCP only
+	below   syscall.RawConn // TCP only, also below TLS
 	peek    func(fd uintptr)
 	talk    func(fd uintptr) bool
 	quiet   bool      // result of peek: open, and nothing to read
@@ -44,6 +50,7 @@ type http1Back struct {
 	complete bool // finish was called
 	firstAt  time.Time
 	scanned  int
+	status   int // of the final response, once its head is here
 	reusable bool
 	body     body
 }
@@ -53,31 +60,68 @@ var (
 	_ direct = (*http1Back)(nil)
 )
 
-func newHTTP1Back(p *pool, conn net.Conn) *http1Back {
-	u := &http1Back{pool: p, conn: conn, rd: reader{conn: conn}, uses: 1}
-	if u.raw = rawOf(conn); u.raw != nil {
-		u.peek, u.talk = func(fd uintptr) { u.quiet = quiet(fd) }, u.converse
+func newHTTP1Back(p *pool, conn net.Conn, count *connectionTally) *http1Back {
+	u := &http1Back{pool: p, conn: conn, rd: reader{conn: conn}, uses: 1, count: count}
+	if u.raw, u.below = rawOf(conn), rawOf(conn); u.raw != nil {
+		u.talk = u.converse
+	} else if session, ok := conn.(*tls.Conn); ok {
+		u.below = rawOf(session.NetConn())
 	}
+	if u.below != nil {
+		u.peek = func(fd uintptr) { u.quiet = quiet(fd) }
+	}
+	u.counted.Store(true)
+	count.open()
 	return u
+}
+
+// close closes the connection for good.
+func (u *http1Back) close() {
+	if u.counted.CompareAndSwap(true, false) {
+		u.count.close()
+	}
+	u.conn.Close()
 }
 
 // usable reports whether an idle connection has neither ended nor sent anything (ALB-012).
 func (u *http1Back) usable() bool {
-	if u.raw != nil {
+	at := time.Unix(1, 0)
+	if u.below != nil {
 		u.quiet = false
-		return u.raw.Control(u.peek) == nil && u.quiet
+		if u.below.Control(u.peek) == nil && u.quiet {
+			return true
+		}
+		at = time.Now().Add(time.Millisecond) // it may be a session ticket
+	}
+	if u.raw != nil {
+		return false
 	}
 	u.armed = time.Time{}
-	u.conn.SetReadDeadline(time.Unix(1, 0))
+	u.conn.SetReadDeadline(at)
 	var b [1]byte
 	_, err := u.conn.Read(b[:])
 	return isTimeout(err)
 }
 
+// justEnded reports whether the target has ended the idle connection, no longer than within ago.
+func (u *http1Back) justEnded(within time.Duration) bool {
+	if within <= 0 || u.raw == nil {
+		return false
+	}
+	ended := false
+	u.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		info, e := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		ended = n == 0 && err == nil && e == nil && time.Duration(info.Last_ack_recv)*time.Millisecond <= within
+	})
+	return ended
+}
+
 func (u *http1Back) begin(h *head, size int64, patience time.Duration) {
 	u.page = pages.Get().(*[targetBuffer]byte)
 	u.patience, u.chunked, u.headOnly = patience, size < 0, string(h.method) == "HEAD"
-	u.began, u.complete, u.reusable, u.firstAt, u.scanned = false, false, false, time.Time{}, 0
+	u.began, u.complete, u.reusable, u.firstAt, u.scanned, u.status = false, false, false, time.Time{}, 0, 0
 	u.upgrade = slices.ContainsFunc(h.fields, func(f field) bool { return f.kind == fieldUpgrade })
 	u.body.start(&u.rd, noBody, 0)
 	u.out = h.appendHTTP1(u.page[:0], u.chunked)
@@ -163,6 +207,9 @@ func (u *http1Back) until(t time.Time) {
 	}
 	u.armed = t
 	u.conn.SetReadDeadline(t)
+	if u.ended() != endedNot { // looked at after the deadline is set: it cannot be missed
+		u.conn.SetReadDeadline(time.Unix(1, 0))
+	}
 }
 
 func (u *http1Back) awaitHead(p *response) error {
@@ -254,6 +301,7 @@ func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
 	case p.status < 200:
 		return false, nil // swallowed (ALB-024)
 	}
+	u.status = p.status
 	f, length := p.framing(u.headOnly)
 	u.reusable = p.reusable(f)
 	u.body.start(&u.rd, f, length)
@@ -269,13 +317,16 @@ func (u *http1Back) note(err error) error {
 	if err != nil {
 		u.armed = time.Time{}
 	}
+	if isTimeout(err) && u.ended() != endedNot {
+		return net.ErrClosed
+	}
 	return err
 }
 
 func (u *http1Back) next(wait bool) ([]byte, error) {
 	p, err := u.body.next(wait)
 	if wait && err != nil {
-		u.armed = time.Time{}
+		err = u.note(err)
 	}
 	return p, err
 }
@@ -293,9 +344,14 @@ func (u *http1Back) first() time.Time  { return u.firstAt }
 func (u *http1Back) nth() int          { return u.uses }
 func (u *http1Back) ended() int32      { return u.why.Load() }
 
-// end closes the connection under the request that uses it. The first reason stands.
+// end closes the connection under the request that uses it. The first reason stands. For a client that
+// left, only the wait is ended: see outlive.
 func (u *http1Back) end(why int32) {
-	if u.why.CompareAndSwap(endedNot, why) {
+	switch {
+	case !u.why.CompareAndSwap(endedNot, why):
+	case why == endedByClient && u.raw != nil:
+		u.conn.SetReadDeadline(time.Unix(1, 0))
+	default:
 		u.conn.Close()
 	}
 }

@@ -36,7 +36,7 @@ func (t *target) endAll(why int32) {
 }
 
 func (x *exchange) connectHTTP1(t *target) (timeline.Cause, error) {
-	if b := t.pool.get(x.o.Start); b != nil {
+	if b := t.pool.get(x.o.Start, t.life.current.Load().stale); b != nil {
 		b.uses++
 		x.o.Connection = timeline.Connection{Reused: true, Nth: b.uses, Idle: max(0, x.o.Start.Sub(b.idle))}
 		x.back = b
@@ -46,7 +46,12 @@ func (x *exchange) connectHTTP1(t *target) (timeline.Cause, error) {
 	if err != nil {
 		return cause, err
 	}
-	b := newHTTP1Back(&t.pool, conn)
+	if t.protocol == "HTTPS" {
+		if conn, cause, err = x.secure(t, conn); err != nil {
+			return cause, err
+		}
+	}
+	b := newHTTP1Back(&t.pool, conn, &x.route.tally.targets)
 	t.pool.add(b)
 	x.back = b
 	return "", nil

@@ -95,14 +95,13 @@ func (x *exchange) ask(t *target) {
 	if err := x.sendBody(); err != nil {
 		x.back.release(false)
 		x.front.last()
-		x.fail(timeline.MalformedRequest, err.Error())
+		x.fail(bodyFault(err), "request body: "+err.Error())
 		return
 	}
 	well := x.answer()
 	uploaded := x.up.stop(x)
 	x.front.unwatch()
-	x.back.release(well && uploaded && !x.endsBoth())
-	x.finish()
+	x.close(well && uploaded && !x.endsBoth())
 }
 
 // failTarget answers for a target that could not be connected to. A node that is stopping has no

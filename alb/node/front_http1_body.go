@@ -57,6 +57,7 @@ func (c *http1Conn) source() (*net.TCPConn, int64) {
 }
 
 func (c *http1Conn) took(n int64) {
+	c.armed = time.Time{}
 	c.body.remain -= n
 	c.body.received += n
 }

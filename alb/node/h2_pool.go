@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -89,23 +88,15 @@ func (x *exchange) dialHTTP2(t *target) (net.Conn, timeline.Cause, error) {
 	if err != nil || t.protocol != "HTTPS" {
 		return conn, cause, err
 	}
-	begin := time.Now()
-	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
-	ctx, cancel := context.WithTimeout(t.ctx, x.node.timing.connect)
-	defer cancel()
-	err = secure.HandshakeContext(ctx)
+	secure, cause, err := x.secure(t, conn, "h2")
 	if err == nil && secure.ConnectionState().NegotiatedProtocol != "h2" {
-		err = errNoH2
+		conn.Close()
+		cause, err = timeline.TargetTLSError, errNoH2
 	}
-	x.o.Connection.Dial += time.Since(begin)
-	if err == nil {
-		return secure, "", nil
+	if err != nil {
+		return nil, cause, err
 	}
-	conn.Close()
-	if ctx.Err() != nil && t.ctx.Err() == nil {
-		return nil, timeline.TargetTLSTimeout, err
-	}
-	return nil, timeline.TargetTLSError, err
+	return secure, "", nil
 }
 
 var errNoH2 = errors.New("the target did not choose h2 by ALPN")

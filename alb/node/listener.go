@@ -36,6 +36,7 @@ func newListener(n *Node, arn string, addresses []netip.AddrPort) *listener {
 // compileListener returns the route of a listener, nil if it cannot be served at all.
 func (n *Node) compileListener(version uint64, lb *LoadBalancer, l Listener, groups map[string]*group) (*route, error) {
 	r := compileRoute(version, lb, l, groups, n.sealer)
+	r.tally = n.tallies.of(lb.ID)
 	switch l.Protocol {
 	case "", "HTTP":
 		return r, nil
@@ -104,6 +105,9 @@ func (l *listener) accept(s *socket) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		if r := l.route.Load(); r != nil {
+			r.tally.rejected.Add(1)
+		}
 		l.node.log.Warn("accept", "listener", l.arn, "error", err)
 		time.Sleep(10 * time.Millisecond) // out of descriptors: give some back
 	}
@@ -129,7 +133,11 @@ func (l *listener) start(c clientConn) {
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
 	l.mu.Unlock()
-	if l.route.Load() == nil || l.node.stopping.Load() {
+	r := l.route.Load()
+	if r != nil {
+		r.tally.clients.open()
+	}
+	if r == nil || l.node.stopping.Load() {
 		c.quit()
 	}
 	l.node.work.Go(func() {
@@ -137,6 +145,9 @@ func (l *listener) start(c clientConn) {
 		l.mu.Lock()
 		delete(l.conns, c)
 		l.mu.Unlock()
+		if r != nil {
+			r.tally.clients.close()
+		}
 	})
 }
 

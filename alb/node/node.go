@@ -67,6 +67,8 @@ type Node struct {
 	stopping    atomic.Bool
 	retiring    atomic.Bool
 	connections atomic.Uint64
+	tallies     tallies
+	followers   followers
 	work        sync.WaitGroup // every goroutine under Run
 }
 
@@ -406,6 +408,7 @@ func (t *target) passDraining(now time.Time) (next time.Time) {
 // shutDown ends what Run started.
 func (n *Node) shutDown() {
 	n.stopping.Store(true)
+	n.followers.end()
 	n.mu.Lock()
 	n.over = true
 	lns, tgts := maps.Clone(n.listeners), maps.Clone(n.targets)

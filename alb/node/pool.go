@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// pool holds the HTTP/1.1 connections to one target: idle ones, and those that carry a request.
+// pool holds the HTTP/1.1 connections to one target: idle ones, and those that carry a request (ALB-067).
 type pool struct {
 	mu     sync.Mutex
 	idle   []*http1Back // the one used last is at the end
@@ -14,14 +14,15 @@ type pool struct {
 	cut    int32
 }
 
-// get returns an idle connection that is still open, or nil.
-func (p *pool) get(now time.Time) *http1Back {
+// get returns an idle connection that is still open, or nil. One whose end was read no longer
+// than stale ago is as good: a fault to reproduce (ALB-066).
+func (p *pool) get(now time.Time, stale time.Duration) *http1Back {
 	for {
 		u := p.pop()
 		if u == nil {
 			return nil
 		}
-		if now.Before(u.expires) && u.usable() {
+		if now.Before(u.expires) && (u.usable() || u.justEnded(stale)) {
 			return u
 		}
 		p.drop(u)
@@ -76,7 +77,7 @@ func (p *pool) put(u *http1Back, now time.Time, keep time.Duration) {
 	}
 	p.mu.Unlock()
 	if !kept {
-		u.conn.Close()
+		u.close()
 	}
 }
 
@@ -85,7 +86,7 @@ func (p *pool) drop(u *http1Back) {
 	p.mu.Lock()
 	p.deactivate(u)
 	p.mu.Unlock()
-	u.conn.Close()
+	u.close()
 }
 
 // expire closes connections that were idle for too long, and returns when the next one is due.
@@ -95,7 +96,7 @@ func (p *pool) expire(now time.Time) (next time.Time) {
 	kept := p.idle[:0]
 	for _, u := range p.idle {
 		if !now.Before(u.expires) {
-			u.conn.Close()
+			u.close()
 			continue
 		}
 		if next.IsZero() || u.expires.Before(next) {
@@ -114,7 +115,7 @@ func (p *pool) close() {
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, u := range p.idle {
-		u.conn.Close()
+		u.close()
 	}
 	p.idle = nil
 }

@@ -1,5 +1,10 @@
 package node
 
+import (
+	"net"
+	"net/netip"
+)
+
 // Retire has every client connection end in order: idle ones are kept until they are used
 // once more or time out, and each answer from now on says that it is the last one. Nothing
 // is refused or cut. Another node is to listen by then; see [Node.Connections].
@@ -16,4 +21,18 @@ func (n *Node) Connections() int {
 		l.mu.Unlock()
 	}
 	return sum
+}
+
+// Listeners returns the sockets that the node listens on, by the address in the snapshot.
+// They belong to the node.
+func (n *Node) Listeners() map[netip.AddrPort]net.Listener {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := map[netip.AddrPort]net.Listener{}
+	for _, l := range n.listeners {
+		for addr, s := range l.sockets {
+			all[addr] = s.Listener
+		}
+	}
+	return all
 }

@@ -16,6 +16,7 @@ type route struct {
 	scheme   string
 	port     int
 	portText string
+	tally    *tally // of the load balancer
 	terms    *terms // nil: no TLS
 
 	schemeBytes, portBytes []byte

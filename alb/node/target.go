@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -30,8 +32,12 @@ type target struct {
 
 	pool pool
 	h2   h2Pool
-	ctx  context.Context // ends when requests in flight are cut
-	cut  context.CancelCauseFunc
+
+	sessions     sync.Once // makes sessionCache
+	sessionCache tls.ClientSessionCache
+
+	ctx context.Context // ends when requests in flight are cut
+	cut context.CancelCauseFunc
 
 	health health
 }

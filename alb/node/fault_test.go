@@ -1,0 +1,431 @@
+package node
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"drydock/timeline"
+)
+
+// secured puts TLS in front of a target's handler. The certificate is the test's own.
+func secured(t *testing.T, config *tls.Config, handle func(int, net.Conn, *bufio.Reader)) Target {
+	cert := testCertificate("target", ecdsaKey, "other.test")
+	pair, err := tls.X509KeyPair([]byte(cert.Chain), []byte(cert.Key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Certificates = []tls.Certificate{pair}
+	return backend(t, func(n int, conn net.Conn, _ *bufio.Reader) {
+		session := tls.Server(conn, config)
+		handle(n, session, bufio.NewReader(session))
+	})
+}
+
+func overTLS(s *stack) *stack {
+	s.snapshot.TargetGroups[0].Protocol = "HTTPS"
+	return s
+}
+
+// Targets of an HTTPS group: the certificate is not checked, connections are kept, sessions taken up again.
+func TestHTTPSTarget_AnswersAndReuses(t *testing.T) {
+	var resumed atomic.Int32
+	target := secured(t, &tls.Config{}, func(n int, conn net.Conn, r *bufio.Reader) {
+		for i := 0; ; i++ {
+			if _, _, err := readRequest(r); err != nil {
+				return
+			}
+			if conn.(*tls.Conn).ConnectionState().DidResume {
+				resumed.Add(1)
+			}
+			io.WriteString(conn, hello)
+			if n == 0 && i == 1 {
+				return
+			}
+		}
+	})
+	s := overTLS(newStack(t, target)).run()
+	c := s.dial()
+	for range 2 {
+		if res, body := c.send(get).response("GET"); res.StatusCode != 200 || body != "hello" {
+			t.Fatal(res, body)
+		}
+	}
+	time.Sleep(20 * time.Millisecond) // the end of the first connection is here
+	if res, body := c.send(get).response("GET"); res.StatusCode != 200 || body != "hello" {
+		t.Fatal(res, body)
+	}
+	list := s.record.wait(t, 3)
+	if !list[1].Connection.Reused || list[2].Connection.Reused || resumed.Load() != 1 {
+		t.Errorf("%d resumed; %+v", resumed.Load(), list)
+	}
+}
+
+func TestHTTPSTarget_LargeBodies(t *testing.T) {
+	target := secured(t, &tls.Config{}, func(_ int, conn net.Conn, r *bufio.Reader) {
+		for {
+			_, body, err := readRequest(r)
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		}
+	})
+	s := overTLS(newStack(t, target)).run()
+	c := s.dial()
+	for _, size := range []int{1, 100_000, 2_000_000} {
+		data := bytes.Repeat([]byte{'x'}, size)
+		go fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: %d\r\n\r\n%s", size, data)
+		if _, body := c.response("POST"); len(body) != size {
+			t.Errorf("%d of %d", len(body), size)
+		}
+	}
+}
+
+func TestMatrix_15_TargetSpeaksHTTPInsteadOfTLSIs502(t *testing.T) {
+	s := overTLS(newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		r.ReadByte()
+		io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+	}))).run()
+	if got := s.dial().send(get).status(); got != 502 {
+		t.Error(got)
+	}
+	o := s.record.one(t)
+	checkRow(t, o, row{502, 0, "---", timeline.TargetTLSError})
+	if o.Target.Address == "" {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestHTTPSTarget_SilenceInTheHandshakeIs504(t *testing.T) {
+	s := overTLS(newStack(t, backend(t, func(_ int, _ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })))
+	s.timing.handshake = 100 * time.Millisecond
+	s.run()
+	if got := s.dial().send(get).status(); got != 504 {
+		t.Error(got)
+	}
+	checkRow(t, s.record.one(t), row{504, 0, "---", timeline.TargetTLSTimeout})
+}
+
+// With the fault, the keep-alive race of the matrix's row 7 happens every time; without it, never.
+func TestMatrix_7_StaleConnectionFaultMakesTheRaceCertain(t *testing.T) {
+	for _, c := range []struct {
+		window time.Duration
+		status int
+	}{{time.Minute, 502}, {time.Nanosecond, 200}, {0, 200}} {
+		t.Run(c.window.String(), func(t *testing.T) {
+			s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+				readRequest(r)
+				io.WriteString(conn, hello)
+			}))
+			s.snapshot.TargetGroups[0].StaleConnection = c.window
+			s.run()
+			for n := range 5 {
+				client := s.dial()
+				if got := client.send(get).status(); got != 200 {
+					t.Fatal(got)
+				}
+				s.record.wait(t, 2*n+1)
+				time.Sleep(20 * time.Millisecond) // the FIN is here
+				if got := client.send(get).status(); got != c.status {
+					t.Fatal(got)
+				}
+				o := s.record.wait(t, 2*n+2)[2*n+1]
+				if c.status == 502 {
+					checkRow(t, o, row{502, 0, "xx-", timeline.KeepaliveRace})
+				}
+				if o.Connection.Reused != (c.status == 502) {
+					t.Errorf("%+v", o.Connection)
+				}
+				s.apply(func(n *Snapshot) {}) // nothing is left idle by the next round but what it made
+				for s.targets[s.snapshot.TargetGroups[0].Targets[0].Registration].pool.get(time.Now(), 0) != nil {
+				}
+			}
+		})
+	}
+}
+
+// followed is a record that keeps epilogues, too.
+type followed struct {
+	*record
+	epilogues chan timeline.Epilogue
+}
+
+func (f followed) Followed(e timeline.Epilogue) { f.epilogues <- e }
+
+func newFollowed(s *stack) chan timeline.Epilogue {
+	c := make(chan timeline.Epilogue, 100)
+	s.Node.sink = followed{s.record, c}
+	return c
+}
+
+func TestEpilogue_TellsHowTheTargetWentOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		end    func(conn net.Conn)
+		status int
+		bytes  int64
+		detail string
+	}{
+		"answers": {func(conn net.Conn) { io.WriteString(conn, hello) }, 200, 5, "complete"},
+		"closes":  {func(net.Conn) {}, 0, 0, "EOF"},
+		"dies":    {func(conn net.Conn) { io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf") }, 200, 4, "unexpected EOF"},
+		"floods": {func(conn net.Conn) {
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n")
+			conn.Write(make([]byte, 9_000_000))
+		}, 200, -1, errFollowedEnough.Error()},
+	} {
+		t.Run("504 "+name, func(t *testing.T) {
+			answered := make(chan struct{})
+			s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+				readRequest(r)
+				<-answered
+				c.end(conn)
+			}))
+			s.attributes().IdleTimeout = 100 * time.Millisecond
+			epilogues := newFollowed(s)
+			s.run()
+			if got := s.dial().send(get).status(); got != 504 {
+				t.Fatal(got)
+			}
+			o := s.record.one(t)
+			close(answered)
+			e := <-epilogues
+			if e.ID != o.ID || e.Status != c.status || c.bytes >= 0 && e.Bytes != c.bytes || e.Detail != c.detail || e.After < 100*time.Millisecond {
+				t.Errorf("%+v", e)
+			}
+			if c.bytes < 0 && e.Bytes < followBytes {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+func TestEpilogue_After460TheTargetSeesTheEndAndIsHeard(t *testing.T) {
+	asked := make(chan struct{})
+	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		close(asked)
+		if _, err := r.ReadByte(); err == io.EOF {
+			io.WriteString(conn, hello)
+		}
+	}))
+	epilogues := newFollowed(s)
+	s.run()
+	c := s.dial().send(get)
+	<-asked
+	c.Close()
+	checkRow(t, s.record.one(t), row{460, 0, "---", timeline.ClientGone})
+	if e := <-epilogues; e.Status != 200 || e.Bytes != 5 || e.Detail != "complete" {
+		t.Errorf("%+v", e)
+	}
+	if n := s.Counters()[0].ActiveTargets; n != 0 {
+		t.Errorf("%d connections to targets", n)
+	}
+}
+
+func TestEpilogue_EndsWithTheNode(t *testing.T) {
+	s := newStack(t, backend(t, func(_ int, _ net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		io.Copy(io.Discard, r)
+		time.Sleep(200 * time.Millisecond)
+	}))
+	s.attributes().IdleTimeout = 50 * time.Millisecond
+	epilogues := newFollowed(s)
+	s.run()
+	s.dial().send(get).status()
+	s.record.one(t)
+	s.stop()
+	if e := <-epilogues; e.Detail != errStopped.Error() {
+		t.Errorf("%+v", e)
+	}
+}
+
+// A new registration on a used address gets a connection of its own.
+func TestPool_IsOfARegistrationNotOfAnAddress(t *testing.T) {
+	var connections atomic.Int32
+	target := backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		connections.Add(1)
+		always(hello)(0, conn, r)
+	})
+	s := newStack(t, target).run()
+	c := s.dial()
+	for n := range 3 {
+		c.send(get).status()
+		if o := s.record.wait(t, 2*n+1)[2*n]; o.Connection.Reused {
+			t.Errorf("%+v", o.Connection)
+		}
+		c.send(get).status()
+		if o := s.record.wait(t, 2*n+2)[2*n+1]; !o.Connection.Reused {
+			t.Errorf("%+v", o.Connection)
+		}
+		s.apply(func(s *Snapshot) {
+			s.TargetGroups[0].Targets[0].Registration = fmt.Sprintf("again-%d", n)
+		})
+	}
+	if connections.Load() != 3 {
+		t.Error(connections.Load())
+	}
+}
+
+func TestCounters(t *testing.T) {
+	s := newStack(t, backend(t, always(hello))).run()
+	c := s.dial()
+	c.send(get).status()
+	other := s.dial()
+	other.send("GET / HTTP/1.1\r\nHost: a.b\r\nConnection: close\r\n\r\n").rest()
+	s.record.wait(t, 2)
+	want := Counters{LoadBalancer: s.snapshot.LoadBalancers[0].ID, ActiveClients: 1, NewClients: 2, ActiveTargets: 1, NewTargets: 1}
+	for range 500 {
+		if got := s.Counters(); len(got) == 1 && got[0] == want {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Errorf("%+v", s.Counters())
+}
+
+// A large upload goes through the kernel, and says who failed.
+func TestUpload_Large(t *testing.T) {
+	const size = 8 << 20
+	sum := make(chan [32]byte, 1)
+	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		_, body, err := readRequest(r)
+		if err != nil {
+			return
+		}
+		sum <- sha256.Sum256([]byte(body))
+		io.WriteString(conn, hello)
+	})).run()
+	data := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+	c := s.dial()
+	go func() {
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: %d\r\n\r\n", size)
+		for p := data; len(p) > 0; p = p[1<<19:] {
+			c.Write(p[:1<<19])
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	if res, body := c.response("POST"); res.StatusCode != 200 || body != "hello" {
+		t.Error(res, body)
+	}
+	if got := <-sum; got != sha256.Sum256(data) {
+		t.Error("not the bytes that were sent")
+	}
+	if o := s.record.one(t); o.ReceivedBytes < size || o.Cause != "" {
+		t.Errorf("%+v", o)
+	}
+	if got := c.send("POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 2\r\n\r\nhi").status(); got != 200 {
+		t.Error(got)
+	}
+}
+
+func TestUpload_LargeFaults(t *testing.T) {
+	head := "POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 50000000\r\n\r\n" + strings.Repeat("x", 300_000)
+	swallow := func(_ int, _ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) }
+	for name, c := range map[string]struct {
+		target func(int, net.Conn, *bufio.Reader)
+		leave  func(net.Conn)
+		want   row
+	}{
+		"client leaves": {swallow, func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }, row{400, 0, "---", timeline.ClientClosedBeforeBody}},
+		"client stalls": {swallow, func(net.Conn) {}, row{408, 0, "---", timeline.ClientIdle}},
+		"target answers early": {func(_ int, conn net.Conn, r *bufio.Reader) {
+			r.ReadString('\n')
+			io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
+			conn.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, r)
+		}, func(net.Conn) {}, row{413, 413, "xxx", ""}},
+		"target closes": {func(_ int, conn net.Conn, r *bufio.Reader) { r.ReadString('\n'); reset(conn) },
+			func(net.Conn) {}, row{502, 0, "xx-", timeline.TargetClosedInflight}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t, backend(t, c.target))
+			s.attributes().IdleTimeout = 400 * time.Millisecond
+			s.run()
+			client := s.dial().send(head)
+			time.Sleep(30 * time.Millisecond)
+			c.leave(client.Conn)
+			if got := client.status(); got != c.want.status {
+				t.Error(got)
+			}
+			checkRow(t, s.record.one(t), c.want)
+		})
+	}
+}
+
+// A client that ends its side together with its request is answered and let go soon, although a
+// short read counts for all there is.
+func TestClient_EndTogetherWithTheRequest(t *testing.T) {
+	s := newStack(t, backend(t, always(hello))).run()
+	for range 20 {
+		c := s.dial().send(get)
+		c.Conn.(*net.TCPConn).CloseWrite()
+		began := time.Now()
+		text := c.rest()
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("let go after", time.Since(began))
+		}
+		if text != "" && !strings.HasSuffix(text, "hello") {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
+// A target whose end comes together with its response is not taken for idle (ALB-012).
+func TestTarget_EndTogetherWithTheResponse(t *testing.T) {
+	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		io.WriteString(conn, hello)
+	})).run()
+	c := s.dial()
+	for range 30 {
+		if got := c.send(get).status(); got != 200 {
+			t.Fatal(got)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// A target that ends its sending side just before a request is written is seen at once, not at
+// the idle timeout: the poller was told of it before it was armed.
+func TestTarget_HalfClosedJustBeforeTheRequest(t *testing.T) {
+	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		io.WriteString(conn, hello)
+		conn.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, r)
+	}))
+	s.snapshot.TargetGroups[0].StaleConnection = time.Minute // it is offered all the same
+	s.run()
+	c := s.dial()
+	c.send(get).status()
+	s.record.one(t)
+	time.Sleep(20 * time.Millisecond)
+	began := time.Now()
+	if got := c.send(get).status(); got != 502 || time.Since(began) > 10*time.Second {
+		t.Error(got, time.Since(began))
+	}
+}
+
+func TestListeners(t *testing.T) {
+	s := newStack(t).run()
+	list := s.Listeners()
+	ln := list[netip.MustParseAddrPort("127.0.0.1:80")]
+	if len(list) != 1 || ln == nil || ln.Addr().String() != s.addr {
+		t.Errorf("%+v", list)
+	}
+	s.stop()
+	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}
