@@ -14,6 +14,9 @@
 // target's state, through one door (see advance): a draining target stays draining
 // until its deadline, whatever the health checks say.
 //
+// A snapshot also holds what is kept elsewhere: certificates of [Certificates], and what
+// targets are dialled with, of [Network]. Run applies another one when that changes.
+//
 // Deadlines (registration propagation, end of draining) are stored in rows. Run acts
 // on those that have passed, so that a restart in the middle of a drain carries on with
 // the time that remains.
