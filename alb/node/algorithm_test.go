@@ -279,6 +279,22 @@ func BenchmarkChoose(b *testing.B) {
 					g.choose(testTime).target.release()
 				}
 			})
+			if algorithm != "least_outstanding_requests" {
+				continue
+			}
+			b.Run(fmt.Sprintf("%s, all busy/%d", algorithm, n), func(b *testing.B) {
+				states := make([]State, n)
+				for i := range states {
+					states[i] = Healthy
+				}
+				g := groupOf(TargetGroup{Algorithm: algorithm}, states...)
+				for _, t := range g.targets {
+					t.inflight.Store(2)
+				}
+				for b.Loop() {
+					g.choose(testTime).target.release()
+				}
+			})
 		}
 	}
 }

@@ -117,9 +117,13 @@ func checkAgainstStandard(t *testing.T, q *request, out []byte) {
 
 func FuzzResponse(f *testing.F) {
 	for _, s := range []string{hello, "HTTP/1.1 200\r\n\r\n", "HTTP/1.0 404 Not Found\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n", "ICY 200 OK\r\n\r\n"} {
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n", "ICY 200 OK\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nserver: a\r\nX-Frame-Options: b\r\nx-frame-options: c\r\nSERVER: d\r\n\r\n"} {
 		f.Add([]byte(s))
 	}
+	changes := compileEdits(LoadBalancerAttributes{}, ListenerAttributes{NoServer: true, ResponseHeaders: []Header{{"X-Frame-Options", "DENY"}}})
+	kept := affinity{group: &group{stickiness: &Stickiness{}}, addr: netip.MustParseAddrPort("10.0.0.7:80")}
+	key := randomSealer()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n := headEnd(b, 0)
 		if n == 0 {
@@ -129,6 +133,8 @@ func FuzzResponse(f *testing.F) {
 		if p.parse(b[:n]) != nil || p.status < 200 {
 			return
 		}
+		changes.dress(&p)
+		kept.stick(&p, key, "", testTime)
 		c := http1Conn{http11: true}
 		framed, length := p.framing(false)
 		p.measure(framed, length)
@@ -143,6 +149,12 @@ func FuzzResponse(f *testing.F) {
 		}
 		if chunked := len(r.TransferEncoding) > 0; chunked != (to == byChunks) || to == byLength && r.ContentLength != length {
 			t.Fatalf("framing %d %d, net/http sees %v %d: %q", to, length, r.TransferEncoding, r.ContentLength, out)
+		}
+		if own := r.Header.Values("X-Frame-Options"); len(own) != 1 || own[0] != "DENY" || r.Header.Get("Server") != "" {
+			t.Fatalf("not what the listener wants: %q", out)
+		}
+		if cookies := r.Header.Values("Set-Cookie"); len(cookies) < 2 || !strings.HasPrefix(cookies[len(cookies)-1], "AWSALBCORS=") {
+			t.Fatalf("no cookies: %q", out)
 		}
 	})
 }

@@ -45,7 +45,7 @@ func compileCondition(c Condition) condition {
 	return m
 }
 
-// matches reports whether a request fulfils the condition (ALB-030, ALB-032 to ALB-035). An unknown
+// matches reports whether a request fulfils the condition (ALB-030, ALB-032 to ALB-035, ALB-098). An unknown
 // field matches nothing.
 func (m *condition) matches(q *request, client netip.Addr) bool {
 	switch m.field {

@@ -45,6 +45,7 @@ func TestCondition(t *testing.T) {
 		{"path regex not the query", Condition{Field: "path-pattern", Regex: []string{"x"}}, "/a?x", "", false},
 		{"path regex second", Condition{Field: "path-pattern", Regex: []string{"^/x", "^/y"}}, "/y", "", true},
 		{"host regex case, no port", Condition{Field: "host-header", Regex: []string{`^EX.*\.Com$`}}, "/", "", true},
+		{"header that the balancer replaces", Condition{Field: "http-header", Name: "X-Forwarded-Proto", Values: []string{"https"}}, "/", "X-Forwarded-Proto: https\r\n", true},
 		{"header regex case", Condition{Field: "http-header", Name: "X-Kind", Regex: []string{"^be.a$"}}, "/", "x-kind: BETA\r\n", true},
 		{"header regex none", Condition{Field: "http-header", Name: "X-Kind", Regex: []string{"^be.a$"}}, "/", "x-kind: BETAA\r\n", false},
 		{"bad regex", Condition{Field: "path-pattern", Regex: []string{"("}}, "/(", "", false},
