@@ -39,6 +39,7 @@ type body struct {
 	remain   int64 // of the body, or of the current chunk
 	phase    chunkPhase
 	trailer  int
+	waste    int64 // bytes of chunk lines beyond what the data is worth
 	excess   int64 // bytes of chunk framing beyond what chunks of a fair size need
 	received int64 // bytes taken off the connection, framing included
 }
@@ -161,7 +162,7 @@ func (b *body) step(line []byte) error {
 	switch b.phase {
 	case chunkSize:
 		n, ok := parseChunkSize(line)
-		if !ok {
+		if !ok || b.wasteful(len(line), n) {
 			return errChunk
 		}
 		// Framing that outweighs the data is a flood of chunk extensions, or of tiny chunks (ALB-096).
@@ -186,6 +187,14 @@ func (b *body) step(line []byte) error {
 		}
 	}
 	return nil
+}
+
+// wasteful reports whether the chunks of a body have been mostly framing: extensions without
+// end, which cost more to read than they are worth (CVE-2023-39326).
+func (b *body) wasteful(line int, n int64) bool {
+	const fair = 16 // of framing for each chunk, and as much again as there is data
+	b.waste = max(0, b.waste+int64(line)-fair-n)
+	return b.waste > maxHeaderLine
 }
 
 func parseChunkSize(line []byte) (n int64, ok bool) {

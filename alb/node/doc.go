@@ -1,6 +1,6 @@
 // Package node is the data plane of an Application Load Balancer: one load balancer node.
 //
-// It accepts client connections, reads HTTP/1.1 requests, matches them against listener
+// It accepts client connections, reads requests of HTTP/1.1 and HTTP/2, matches them against listener
 // rules, sends each to one target at most once, relays the answer, and reports what became
 // of every request as a timeline.Outcome. It also sends the health checks and honours
 // draining deadlines.
@@ -13,6 +13,10 @@
 // side, and a back, the target's side; it knows nothing of framing. http1Conn (front_http1*.go)
 // and http1Back (back_http1.go) are those of HTTP/1.1. A front brings its request into the
 // exchange and gives it a body; connect chooses the back; the contracts are in front.go and back.go.
+//
+// After 101 the two sides are the ends of a tunnel. After 504 and 460 the answer that still comes is an
+// epilogue. Over plain TCP, bytes are read and written by rawtcp.go: what waits has no buffer, the poller
+// is armed before a target is asked, and large bodies are spliced; any other net.Conn goes the plain way.
 //
 // A request is read into one clear form (request.go) and classified (desync.go); the same bytes
 // are matched, logged and forwarded. A group's view (algorithm.go) is who gets requests until

@@ -429,3 +429,27 @@ func TestListeners(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Chunk extensions without end are refused, large bodies in small chunks are not (CVE-2023-39326).
+func TestChunks_ExtensionFlood(t *testing.T) {
+	head := "POST / HTTP/1.1\r\nHost: a.b\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for name, c := range map[string]struct {
+		chunk  string
+		times  int
+		status int
+	}{
+		"flood":        {"1;" + strings.Repeat("x", 3000) + "\r\na\r\n", 20, 400},
+		"small chunks": {"1\r\na\r\n", 50_000, 200},
+		"some":         {"1;a=b\r\na\r\n", 50_000, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target, _ := capture(t)
+			s := newStack(t, target).run()
+			client := s.dial()
+			go io.WriteString(client, head+strings.Repeat(c.chunk, c.times)+lastChunk)
+			if got := client.status(); got != c.status {
+				t.Error(got)
+			}
+		})
+	}
+}

@@ -1,15 +1,18 @@
 package node
 
+import "net/netip"
+
 // TargetStatus is what a node knows about a registration now.
 type TargetStatus struct {
-	TargetGroup  string `json:"targetGroup"` // ARN
-	Registration string `json:"registration"`
-	State        State  `json:"state"`
-	Reason       string `json:"reason,omitempty"`      // as in [HealthChange]; empty before the first change
-	Description  string `json:"description,omitempty"` // likewise
-	Detail       string `json:"detail,omitempty"`      // likewise
-	Draining     bool   `json:"draining,omitempty"`
-	InFlight     int    `json:"inFlight"`
+	TargetGroup  string         `json:"targetGroup"` // ARN
+	Registration string         `json:"registration"`
+	Addr         netip.AddrPort `json:"addr"`
+	State        State          `json:"state"`
+	Reason       string         `json:"reason,omitempty"`      // as in [HealthChange]; empty before the first change
+	Description  string         `json:"description,omitempty"` // likewise
+	Detail       string         `json:"detail,omitempty"`      // likewise
+	Draining     bool           `json:"draining,omitempty"`
+	InFlight     int            `json:"inFlight"`
 }
 
 // Targets returns the registrations of the last snapshot, and those that still have
@@ -19,7 +22,7 @@ func (n *Node) Targets() []TargetStatus {
 	defer n.mu.Unlock()
 	all := make([]TargetStatus, 0, len(n.targets))
 	for _, t := range n.targets {
-		s := TargetStatus{TargetGroup: t.group, Registration: t.registration, State: t.stateNow(), Draining: t.draining.Load(), InFlight: int(t.inflight.Load())}
+		s := TargetStatus{TargetGroup: t.group, Registration: t.registration, Addr: t.addr, State: t.stateNow(), Draining: t.draining.Load(), InFlight: int(t.inflight.Load())}
 		if last := t.health.last.Load(); last != nil && last.To == s.State {
 			s.Reason, s.Description, s.Detail = last.Reason, last.Description, last.Detail
 		}
