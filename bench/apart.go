@@ -58,9 +58,15 @@ func (b *bench) runApart(ctx context.Context, file string) error {
 	args := slices.Concat([]string{"-n", priority, self}, os.Args[1:], []string{"--only", "proxy", "--drydock", b.drydock, "--json", file})
 	cmd := exec.CommandContext(ctx, "nice", args...)
 	cmd.Env, cmd.Stderr = append(os.Environ(), apartEnv+"=1"), os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Setsid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, time.Minute
 	return cmd.Run()
+}
+
+// prefer gives a process's session the priority of all that is measured: where the kernel
+// groups processes by session, their own priority counts only within it.
+func prefer(pid int) {
+	os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte(priority), 0) // not every kernel groups
 }
 
 // furnish gives the new namespace its addresses.

@@ -77,6 +77,7 @@ func (b *bench) newArena(ctx context.Context) (*arena, error) {
 	if err := furnish(); err != nil {
 		return nil, err
 	}
+	prefer(os.Getpid())
 	c, err := chooseCores()
 	if err != nil {
 		return nil, err

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -93,21 +92,21 @@ func (d *daemon) findNode(ctx context.Context) error {
 	return err
 }
 
-// balancing returns the processes that balance: the node's, or the daemon's if it has none.
+// balancing returns the process that balances: the node's, or the daemon's if it has none.
 func (d *daemon) balancing() []int {
 	if d.node != 0 {
-		return family(d.node)
+		return []int{d.node}
 	}
-	return family(d.process.Pid)
+	return []int{d.process.Pid}
 }
 
-// processes returns everything that runs for the daemon.
+// processes returns the daemon's process and the balancer's. The tools that the daemon calls
+// for a moment do not count.
 func (d *daemon) processes() []int {
-	all := family(d.process.Pid)
-	if d.node != 0 && !slices.Contains(all, d.node) {
-		all = append(all, family(d.node)...)
+	if d.node != 0 {
+		return []int{d.process.Pid, d.node}
 	}
-	return all
+	return []int{d.process.Pid}
 }
 
 // awaitAnswer tries an API call until it succeeds.

@@ -65,6 +65,7 @@ func (o *ours) start(ctx context.Context) (err error) {
 		return err
 	}
 	if o.node != 0 {
+		prefer(o.node)
 		return move(o.process.Pid, o.cores.rest)
 	}
 	return nil

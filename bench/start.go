@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ const (
 // state of a running service.
 func measureStart(ctx context.Context, b *bench) error {
 	b.say("start: %d daemons on an empty state, %d on a running service", starts, starts)
-	fresh, anon, all, err := b.freshStarts(ctx)
+	fresh, memories, err := b.freshStarts(ctx)
 	if err != nil {
 		return err
 	}
@@ -32,28 +33,27 @@ func measureStart(ctx context.Context, b *bench) error {
 	b.report.add(figure{Section: "start", Name: "first start to first API answer", Unit: "ms", Rounds: fresh, Aims: []aim{{AtMost: startAim}}})
 	b.report.add(figure{Section: "start", Name: fmt.Sprintf("start with %d tasks running to first API answer", b.tasks), Unit: "ms", Rounds: again, Aims: []aim{{AtMost: startAim}}})
 	b.report.add(figure{Section: "start", Name: "  the same, to first answer through the balancer", Unit: "ms", Rounds: served})
-	b.report.add(figure{Section: "start", Name: "memory after the first start, all processes (RSS)", Unit: "MiB", Rounds: all, Aims: []aim{{AtMost: memoryAim}}})
-	b.report.add(figure{Section: "start", Name: "  of these their own (RssAnon)", Unit: "MiB", Rounds: anon})
+	b.reportMemory("start", "after the first start: ", memories)
 	return nil
 }
 
-func (b *bench) freshStarts(ctx context.Context) (took, anon, all []float64, err error) {
+func (b *bench) freshStarts(ctx context.Context) (took []float64, memories []memory, err error) {
 	for i := range starts {
 		d, err := newDaemon(b.drydock, filepath.Join(b.dir, fmt.Sprintf("fresh-%d", i)))
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
-		t, rss, own, err := freshStart(ctx, d)
+		t, m, err := freshStart(ctx, d)
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("daemon %d: %w", i+1, err)
+			return nil, nil, fmt.Errorf("daemon %d: %w", i+1, err)
 		}
-		took, all, anon = append(took, t), append(all, rss), append(anon, own)
+		took, memories = append(took, t), append(memories, m)
 	}
-	return took, anon, all, nil
+	return took, memories, nil
 }
 
 // freshStart starts a daemon on nothing, looks how big it is when it has settled, and removes it.
-func freshStart(ctx context.Context, d *daemon) (took, all, anon float64, err error) {
+func freshStart(ctx context.Context, d *daemon) (took float64, m memory, err error) {
 	defer func() {
 		ctx := context.WithoutCancel(ctx)
 		if downErr := d.down(ctx); err == nil {
@@ -63,17 +63,55 @@ func freshStart(ctx context.Context, d *daemon) (took, all, anon float64, err er
 	}()
 	t, err := d.start(ctx)
 	if err != nil {
-		return 0, 0, 0, err
+		return 0, m, err
 	}
 	pause(ctx, 300*time.Millisecond)
+	m, err = d.memory(ctx)
+	return milliseconds(t), m, err
+}
+
+// memory is what drydock's processes take, in MiB.
+type memory struct {
+	daemon, daemonOwn float64 // RSS and RssAnon
+	node, nodeOwn     float64 // the balancer's; 0 if it has no process
+}
+
+func (d *daemon) memory(ctx context.Context) (m memory, err error) {
 	if err := d.findNode(ctx); err != nil {
-		return 0, 0, 0, err
+		return m, err
 	}
-	if all, err = resident("VmRSS", d.processes()...); err != nil {
-		return 0, 0, 0, err
+	if m.daemon, m.daemonOwn, err = sizes(d.process.Pid); err != nil || d.node == 0 {
+		return m, err
 	}
-	anon, err = resident("RssAnon", d.processes()...)
-	return milliseconds(t), all, anon, err
+	m.node, m.nodeOwn, err = sizes(d.node)
+	return m, err
+}
+
+func sizes(pid int) (all, own float64, err error) {
+	all, err1 := resident("VmRSS", pid)
+	own, err2 := resident("RssAnon", pid)
+	return all, own, errors.Join(err1, err2)
+}
+
+// reportMemory reports a section's memory; the name begins each line.
+func (b *bench) reportMemory(section, name string, rounds []memory) {
+	lines := []struct {
+		name string
+		aims []aim
+		of   func(memory) float64
+	}{
+		{name + "memory of the daemon (RSS)", []aim{{AtMost: memoryAim}}, func(m memory) float64 { return m.daemon }},
+		{"  of these its own (RssAnon)", nil, func(m memory) float64 { return m.daemonOwn }},
+		{name + "memory of the balancer's process (RSS)", nil, func(m memory) float64 { return m.node }},
+		{"  of these its own (RssAnon)", nil, func(m memory) float64 { return m.nodeOwn }},
+	}
+	for _, line := range lines {
+		f := figure{Section: section, Name: line.name, Unit: "MiB", Aims: line.aims}
+		for _, m := range rounds {
+			f.Rounds = append(f.Rounds, line.of(m))
+		}
+		b.report.add(f)
+	}
 }
 
 // restarts stops and starts the daemon of a running service, and returns how long it took
@@ -130,14 +168,9 @@ func measureIdle(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	all, err := resident("VmRSS", s.processes()...)
-	if err != nil {
-		return err
-	}
-	anon, err := resident("RssAnon", s.processes()...)
+	m, err := s.memory(ctx)
 	name := fmt.Sprintf("idle with %d tasks: ", b.tasks)
-	b.report.add(figure{Section: "idle", Name: name + "memory, all processes (RSS)", Unit: "MiB", Rounds: []float64{all}, Aims: []aim{{AtMost: memoryAim}}})
-	b.report.add(figure{Section: "idle", Name: "  of these their own (RssAnon)", Unit: "MiB", Rounds: []float64{anon}})
-	b.report.add(figure{Section: "idle", Name: name + "CPU", Unit: "% of a core", Rounds: []float64{100 * after.sub(before).all.Seconds() / idleTime.Seconds()}})
+	b.reportMemory("idle", name, []memory{m})
+	b.report.add(figure{Section: "idle", Name: name + "CPU of both", Unit: "% of a core", Rounds: []float64{100 * after.sub(before).all.Seconds() / idleTime.Seconds()}})
 	return err
 }

@@ -89,8 +89,8 @@ func overWebSockets(ctx context.Context, _ *bench, at netip.AddrPort, d time.Dur
 	return loadWebSockets(ctx, at, d)
 }
 
-// sizes are those of the answers, by path.
-var sizes = map[string]int64{"/": int64(len(smallBody)), "/64k": 64 << 10, "/1m": 1 << 20}
+// answerSizes are those of the answers, by path.
+var answerSizes = map[string]int64{"/": int64(len(smallBody)), "/64k": 64 << 10, "/1m": 1 << 20}
 
 // gets asks for a path and looks that all of it comes.
 func gets(scheme, path string) func(context.Context, netip.AddrPort) error {
@@ -106,7 +106,7 @@ func gets(scheme, path string) func(context.Context, netip.AddrPort) error {
 		}
 		defer a.Body.Close()
 		n, err := io.Copy(io.Discard, a.Body)
-		if err == nil && (a.StatusCode != http.StatusOK || n != sizes[path]) {
+		if err == nil && (a.StatusCode != http.StatusOK || n != answerSizes[path]) {
 			err = fmt.Errorf("GET %s: %s with %d bytes", path, a.Status, n)
 		}
 		return err
