@@ -61,7 +61,7 @@ func (b *h2Back) write(p []byte) error {
 	return err
 }
 
-// finish ends the request. Trailers pass (ALB-120).
+// finish ends the request. Trailers pass (ALB-120), and with them what gRPC ends with (ALB-122).
 func (b *h2Back) finish(trailers []field) error {
 	switch {
 	case b.failed != nil:
@@ -102,11 +102,17 @@ func (b *h2Back) awaitHead(p *response) error {
 	return nil
 }
 
-// responseError marks what the target did against the protocol.
+// errStreamReset: the target chose to end the request, not its connection.
+var errStreamReset = errors.New("the target reset the stream")
+
+// responseError marks what the target did against the protocol, and its resets.
 func responseError(err error) error {
 	var stream *h2.StreamError
 	var conn *h2.ConnError
-	if errors.As(err, &stream) && !stream.Remote && stream.Code != h2.Cancel || errors.As(err, &conn) && !conn.Remote {
+	switch {
+	case errors.As(err, &stream) && stream.Remote && stream.Code != h2.RefusedStream:
+		return fmt.Errorf("%w: %w", errStreamReset, err)
+	case errors.As(err, &stream) && !stream.Remote && stream.Code != h2.Cancel, errors.As(err, &conn) && !conn.Remote:
 		return fmt.Errorf("%w: %w", errBadResponse, err)
 	}
 	return err

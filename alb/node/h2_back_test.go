@@ -122,11 +122,10 @@ func TestH2Back_BodiesAndTrailers(t *testing.T) {
 		work.Go(func() {
 			body := strings.Repeat("0123456789abcdef", 1+i*2000)
 			stream := c.open(h2Head("POST /", "trailer", "x-asked"), false)
-			go func() {
+			a := c.answer(stream, func() {
 				stream.Send([]byte(body), false)
 				stream.WriteTrailers([]h2.Field{{Name: "x-asked", Value: "yes"}})
-			}()
-			a := c.answer(stream)
+			})
 			if a.err != nil || a.body != body || fieldOf(a.trailers, "x-sum") == "" {
 				t.Errorf("status %d, %d bytes of %d, trailers %v, %v", a.status, len(a.body), len(body), a.trailers, a.err)
 			}

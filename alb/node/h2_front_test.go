@@ -105,12 +105,17 @@ func (c *h2Client) get(line string, more ...string) h2Answer {
 func (c *h2Client) post(body string, more ...string) h2Answer {
 	c.t.Helper()
 	s := c.open(h2Head("POST /", more...), false)
-	go s.Send([]byte(body), true)
-	return c.answer(s)
+	return c.answer(s, func() { s.Send([]byte(body), true) })
 }
 
-func (c *h2Client) answer(s *h2.Stream) (a h2Answer) {
+// answer reads the response while others do something with the stream, and closes it.
+func (c *h2Client) answer(s *h2.Stream, meanwhile ...func()) (a h2Answer) {
+	var others sync.WaitGroup
+	for _, do := range meanwhile {
+		others.Go(do)
+	}
 	defer s.Close()
+	defer others.Wait()
 	if a.err = s.AwaitHead(); a.err != nil {
 		return a
 	}

@@ -69,6 +69,8 @@ func (x *exchange) lossCause(err error) timeline.Cause {
 		return timeline.ContentLengthShort
 	case isTimeout(err):
 		return timeline.ResponseTimeout
+	case errors.Is(err, errStreamReset):
+		return timeline.TargetClosedInflight
 	case x.back.nth() > 1 && x.back.first().IsZero() && time.Since(x.sent) < x.node.timing.race:
 		return timeline.KeepaliveRace
 	}
