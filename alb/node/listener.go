@@ -128,27 +128,45 @@ func (l *listener) take(conn net.Conn) {
 	l.start(newHTTP1Conn(l, conn, p))
 }
 
-// start serves a connection in a goroutine of its own.
+// start serves a connection that was accepted, and counts it.
 func (l *listener) start(c clientConn) {
-	l.mu.Lock()
-	l.conns[c] = struct{}{}
-	l.mu.Unlock()
 	r := l.route.Load()
 	if r != nil {
 		r.tally.clients.open()
 	}
-	if r == nil || l.node.stopping.Load() {
+	l.run(c, r)
+}
+
+// run serves a connection in a goroutine of its own. r, if not nil, counts it until it has ended,
+// or what a handshake gives way to.
+func (l *listener) run(c clientConn, r *route) {
+	l.mu.Lock()
+	l.conns[c] = struct{}{}
+	l.mu.Unlock()
+	if l.route.Load() == nil || l.node.stopping.Load() {
 		c.quit()
 	}
 	l.node.work.Go(func() {
 		c.serve()
+		next := successor(c)
+		if next != nil {
+			l.run(next, r)
+		}
 		l.mu.Lock()
 		delete(l.conns, c)
 		l.mu.Unlock()
-		if r != nil {
+		if next == nil && r != nil {
 			r.tally.clients.close()
 		}
 	})
+}
+
+// successor returns what a connection has given way to, or nil.
+func successor(c clientConn) clientConn {
+	if h, ok := c.(*handshake); ok {
+		return h.next
+	}
+	return nil
 }
 
 // report tells of a client connection.

@@ -44,6 +44,7 @@ type handshake struct {
 	conn     *opening
 	peer     peer
 	began    time.Time
+	next     clientConn // what follows; nil: nothing
 }
 
 var _ clientConn = (*handshake)(nil)
@@ -53,8 +54,8 @@ func (h *handshake) quit() { h.conn.Close() }
 
 func (h *handshake) abort() { h.conn.Close() }
 
-// serve does the handshake and starts what follows in another goroutine, whose stack is small:
-// the handshake's is not.
+// serve does the handshake. What follows runs in another goroutine, whose stack is small: the
+// handshake's is not.
 func (h *handshake) serve() {
 	l, r := h.listener, h.listener.route.Load()
 	secure, s, err := h.shake()
@@ -66,14 +67,14 @@ func (h *handshake) serve() {
 		record.TLS, record.Handshake = h.peer.tls, time.Since(h.began)
 		l.report(r, record)
 		if state.NegotiatedProtocol == "h2" {
-			l.start(newH2Conn(l, secure, h.peer))
+			h.next = newH2Conn(l, secure, h.peer)
 			return
 		}
-		l.start(newHTTP1Conn(l, secure, h.peer))
+		h.next = newHTTP1Conn(l, secure, h.peer)
 	case h.conn.plain():
 		record.Failed = plainHTTP.detail
 		l.report(r, record)
-		l.start(newMisled(l, h.conn, h.peer))
+		h.next = newMisled(l, h.conn, h.peer)
 	default:
 		record.Failed = err.Error()
 		l.report(r, record)

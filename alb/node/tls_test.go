@@ -447,3 +447,20 @@ func TestTLS_AsOpenSSLSeesIt(t *testing.T) {
 		t.Errorf("renegotiation: %s", got)
 	}
 }
+
+func TestTLS_ConnectionsAreCountedOnce(t *testing.T) {
+	s := newStack(t, backend(t, always(hello))).secure(testCertificate("one", ecdsaKey, "a.test")).run()
+	c := s.dialTLS(&tls.Config{})
+	c.send(get).status()
+	if got := s.Counters()[0]; got.NewClients != 1 || got.ActiveClients != 1 {
+		t.Errorf("%+v", got)
+	}
+	c.Close()
+	for range 2000 {
+		if s.Counters()[0].ActiveClients == 0 && s.Connections() == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Errorf("%+v, %d connections", s.Counters()[0], s.Connections())
+}
