@@ -270,7 +270,7 @@ func (p *picker) next() bool {
 	for len(p.from) > 0 {
 		p.field, p.from = &p.from[0], p.from[1:]
 		switch p.field.kind {
-		case fieldHop, fieldConnection, fieldTransferEncoding, fieldHost:
+		case fieldHop, fieldUpgrade, fieldConnection, fieldTransferEncoding, fieldHost:
 			continue
 		case fieldContentLength:
 			if p.sized {

@@ -195,7 +195,7 @@ func echoHead(_ int, conn net.Conn, r *bufio.Reader) {
 			return
 		}
 		text := head + "|" + body
-		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nX-Mixed-Case: Yes\r\nConnection: keep-alive\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nX-Mixed-Case: Yes\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
 	}
 }
 
