@@ -31,12 +31,14 @@ func (o *observer) HealthChanged(h node.HealthChange) {
 
 func (o *observer) Finished(outcome timeline.Outcome) {
 	if l := o.successor.Load(); l != nil {
-		l.tell(relayed{Outcome: &outcome})
+		kept := outcome // a copy: else each outcome would be an allocation
+		l.tell(relayed{Outcome: &kept})
 		return
 	}
 	o.recorder.Record(outcome)
 	if outcome.Failed() {
-		o.reports.add(Record{Outcome: &outcome})
+		kept := outcome
+		o.reports.add(Record{Outcome: &kept})
 	}
 	for _, s := range o.others {
 		s.Finished(outcome)
