@@ -453,3 +453,20 @@ func TestChunks_ExtensionFlood(t *testing.T) {
 		})
 	}
 }
+
+// The idle timeout counts from the last answer, although the deadline of an earlier wait is kept.
+func TestClient_IdleTimeoutBeginsAnewWithEachRequest(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.net.app(appAddr, 200)
+		b.group().HealthCheck.Enabled = false
+		b.run()
+		c := b.connect()
+		for range 5 {
+			c.send(get).status()
+			time.Sleep(7 * time.Second)
+		}
+		if text := c.rest(); text != "" || time.Since(b.start) != 28*time.Second+60*time.Second {
+			t.Errorf("%q after %v", text, time.Since(b.start))
+		}
+	})
+}

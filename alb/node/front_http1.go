@@ -157,40 +157,44 @@ func (c *http1Conn) once() bool {
 
 // await waits for the first byte of a request.
 func (c *http1Conn) await() bool {
-	for {
+	for early := false; ; {
 		for c.rd.len() > 0 && (c.rd.buf[c.rd.r] == '\r' || c.rd.buf[c.rd.r] == '\n') {
 			c.rd.skip(1) // empty lines before a request are ignored
 		}
 		if c.rd.len() > 0 {
 			return !c.stopping()
 		}
-		if !c.park() {
+		if !c.park(early) {
 			return false
 		}
 		err := c.firstRead()
 		c.mu.Lock()
 		c.idle = false
 		c.mu.Unlock()
-		if err != nil && !(isTimeout(err) && c.waitOn()) {
+		if err != nil && !isTimeout(err) {
 			return false
 		}
+		early = isTimeout(err)
 	}
 }
 
 // park makes the connection idle, until the idle timeout. A deadline that ends sooner and is
-// set already will do: see waitOn.
-func (c *http1Conn) park() bool {
+// set already will do; after it, early, the wait goes on to its exact end.
+func (c *http1Conn) park(early bool) bool {
 	r := c.listener.route.Load()
 	if r == nil {
 		return false
 	}
 	c.slim()
-	if c.interrupted.Load() {
+	if early || c.interrupted.Load() {
 		c.armed = time.Time{}
 	}
-	idle := r.lb.Attributes.IdleTimeout
-	now := time.Now()
-	c.until = now.Add(idle)
+	idle, now := r.lb.Attributes.IdleTimeout, time.Now()
+	if !early {
+		c.until = now.Add(idle)
+	} else if !now.Before(c.until) {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = !c.stop
@@ -203,12 +207,6 @@ func (c *http1Conn) park() bool {
 func (c *http1Conn) arm(t time.Time) {
 	c.armed = t
 	c.conn.SetReadDeadline(t)
-}
-
-// waitOn reports whether the idle timeout has not passed yet.
-func (c *http1Conn) waitOn() bool {
-	c.armed = time.Time{}
-	return time.Now().Before(c.until) && !c.stopping()
 }
 
 // firstRead waits for bytes, without a buffer if it can.
