@@ -106,15 +106,20 @@ type date struct {
 	text   string
 }
 
-var lastDate atomic.Pointer[date]
+// dateCache remembers the text of a time, which is the same for a second.
+type dateCache struct{ last atomic.Pointer[date] }
+
+var answerDates, expiryDates dateCache
+
+func (d *dateCache) text(t time.Time) string {
+	second := t.Unix()
+	if last := d.last.Load(); last != nil && last.second == second {
+		return last.text
+	}
+	made := &date{second, t.UTC().Format(http.TimeFormat)}
+	d.last.Store(made)
+	return made.text
+}
 
 // dateText is the value of the Date header.
-func dateText(now time.Time) string {
-	second := now.Unix()
-	if d := lastDate.Load(); d != nil && d.second == second {
-		return d.text
-	}
-	d := &date{second, now.UTC().Format(http.TimeFormat)}
-	lastDate.Store(d)
-	return d.text
-}
+func dateText(now time.Time) string { return answerDates.text(now) }

@@ -40,7 +40,7 @@ func (x *exchange) relay() bool {
 func (x *exchange) dress() {
 	x.route.edits.dress(&x.res)
 	if s := &x.affinity; s.rule != nil || s.group.stickiness != nil {
-		s.stick(&x.res, x.route.sealer, x.o.UserAgent, time.Now())
+		x.text = s.stick(&x.res, x.text, x.route.sealer, x.o.UserAgent, time.Now())
 	}
 }
 

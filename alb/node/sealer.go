@@ -80,8 +80,8 @@ func (s *sealer) or(last *sealer, key []byte) *sealer {
 	return newSealer(key)
 }
 
-// seal returns a cookie's value.
-func (s *sealer) seal(t ticket) string {
+// seal appends a cookie's value.
+func (s *sealer) seal(to []byte, t ticket) []byte {
 	var b [nonceBytes + ticketBytes + 16]byte
 	rand.Read(b[:nonceBytes])
 	p := b[nonceBytes : nonceBytes+ticketBytes]
@@ -94,7 +94,7 @@ func (s *sealer) seal(t ticket) string {
 		binary.BigEndian.PutUint16(p[41:], t.addr.Port())
 	}
 	s.aead.Seal(p[:0], b[:nonceBytes], p, nil)
-	return base64.StdEncoding.EncodeToString(b[:])
+	return base64.StdEncoding.AppendEncode(to, b[:])
 }
 
 // open reads a cookie's value. ok is false for anything that this key did not seal.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -15,12 +14,13 @@ const (
 	cookieTargetCORS = "AWSALBCORS"
 	cookieGroup      = "AWSALBTG"
 	cookieGroupCORS  = "AWSALBTGCORS"
-	cookieApp        = "AWSALBAPP-"
 )
+
+// cookieShards hold the session of an application's cookie.
+var cookieShards = [...]string{"AWSALBAPP-0", "AWSALBAPP-1", "AWSALBAPP-2", "AWSALBAPP-3"}
 
 const (
 	cookieLife    = 7 * 24 * time.Hour // of the cookie in the client, whatever the duration of the stickiness (ALB-091)
-	appShards     = 4
 	removedCookie = "_remove_"
 )
 
@@ -80,7 +80,7 @@ func (g *group) remembered(q *request, key *sealer, now time.Time) *target {
 		if q.cookie(g.stickiness.CookieName) == nil {
 			return nil
 		}
-		kind, value = ticketApp, q.cookie(cookieApp+"0")
+		kind, value = ticketApp, q.cookie(cookieShards[0])
 	} else if value = q.cookie(cookieTarget); value == nil {
 		value = q.cookie(cookieTargetCORS)
 	}
@@ -110,46 +110,62 @@ func (q *request) cookie(name string) []byte {
 }
 
 // stick adds the cookies to a target's response that bring the client back (ALB-091, ALB-093).
-func (s *affinity) stick(p *response, key *sealer, userAgent string, now time.Time) {
+// Their text is appended to text.
+func (s *affinity) stick(p *response, text []byte, key *sealer, userAgent string, now time.Time) []byte {
+	var value [sealedChars]byte
+	w := cookieWriter{p, text, expiryDates.text(now.Add(cookieLife))}
 	if s.rule != nil {
-		p.addTwins(cookieGroup, cookieGroupCORS, key.seal(ticket{kind: ticketGroup, group: s.group.id, issued: now}), now)
+		w.twins(cookieGroup, cookieGroupCORS, key.seal(value[:0], ticket{kind: ticketGroup, group: s.group.id, issued: now}))
 	}
 	how := s.group.stickiness
 	switch {
 	case how == nil:
 	case how.Type != "app_cookie":
-		p.addTwins(cookieTarget, cookieTargetCORS, key.seal(ticket{ticketTarget, s.group.id, s.addr, now}), now)
+		w.twins(cookieTarget, cookieTargetCORS, key.seal(value[:0], ticket{ticketTarget, s.group.id, s.addr, now}))
 	case p.sets(how.CookieName):
-		p.addShards(key.seal(ticket{ticketApp, s.group.id, s.addr, now}), userAgent, now)
+		w.shards(key.seal(value[:0], ticket{ticketApp, s.group.id, s.addr, now}), userAgent)
 	case !s.held:
-		p.addShards("", userAgent, now)
+		w.shards(nil, userAgent)
 	}
+	return w.text
 }
 
-func (p *response) addTwins(name, cors, value string, now time.Time) {
-	p.setCookie(name, value, now, "")
-	p.setCookie(cors, value, now, "; SameSite=None; Secure")
+// cookieWriter adds Set-Cookie fields to a response.
+type cookieWriter struct {
+	response *response
+	text     []byte // backs the fields
+	expires  string
 }
 
-// addShards adds the cookies of an application's session; our value fits the first.
-func (p *response) addShards(value, userAgent string, now time.Time) {
+const otherSites = "; SameSite=None; Secure"
+
+func (w *cookieWriter) twins(name, cors string, value []byte) {
+	w.set(name, value, "")
+	w.set(cors, value, otherSites)
+}
+
+// shards adds the cookies of an application's session; our value fits the first.
+func (w *cookieWriter) shards(value []byte, userAgent string) {
 	attributes := ""
 	if chromium(userAgent) >= 80 {
-		attributes = "; SameSite=None; Secure"
+		attributes = otherSites
 	}
-	for i := range appShards {
-		if i > 0 || value == "" {
-			value = removedCookie
+	for i, name := range cookieShards {
+		if i > 0 || value == nil {
+			value = []byte(removedCookie)
 		}
-		p.setCookie(cookieApp+strconv.Itoa(i), value, now, attributes)
+		w.set(name, value, attributes)
 	}
 }
 
 var nameSetCookie = []byte("Set-Cookie")
 
-func (p *response) setCookie(name, value string, now time.Time, attributes string) {
-	expires := now.Add(cookieLife).UTC().Format(http.TimeFormat)
-	p.fields = append(p.fields, field{name: nameSetCookie, value: []byte(name + "=" + value + "; Expires=" + expires + "; Path=/" + attributes)})
+func (w *cookieWriter) set(name string, value []byte, attributes string) {
+	from := len(w.text)
+	w.text = append(append(append(w.text, name...), '='), value...)
+	w.text = append(append(append(w.text, "; Expires="...), w.expires...), "; Path=/"...)
+	w.text = append(w.text, attributes...)
+	w.response.fields = append(w.response.fields, field{name: nameSetCookie, value: w.text[from:len(w.text):len(w.text)]})
 }
 
 // sets reports whether a response sets a cookie.
