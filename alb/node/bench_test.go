@@ -91,3 +91,37 @@ func BenchmarkRequestHead(b *testing.B) {
 func (nothing) Followed(timeline.Epilogue) {}
 func (nothing) Connected(Connection)       {}
 func (nothing) Checked(Check)              {}
+
+// BenchmarkIdle reports what an idle client connection costs, the client's own half KiB included.
+func BenchmarkIdle(b *testing.B) {
+	s := newStack(b, backend(b, always(hello)))
+	s.Node.sink = nothing{}
+	s.run()
+	inUse := func() uint64 {
+		var m runtime.MemStats
+		for range 3 { // pools are emptied at the second
+			runtime.GC()
+		}
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	const connections = 2000
+	buf := make([]byte, 4096)
+	for b.Loop() {
+		before := inUse()
+		var clients []net.Conn
+		for range connections {
+			c, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				b.Fatal(err)
+			}
+			c.Write([]byte(get))
+			c.Read(buf)
+			clients = append(clients, c)
+		}
+		b.ReportMetric(float64(inUse()-before)/connections, "B/connection")
+		for _, c := range clients {
+			c.Close()
+		}
+	}
+}

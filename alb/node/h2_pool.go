@@ -74,9 +74,12 @@ func (x *exchange) startLink(t *target, conn net.Conn) *h2Link {
 	idle := x.idleTimeout()
 	l := &h2Link{conn: h2.Client(conn, h2.Config{MaxStreams: maxStreams, MaxHead: maxResponseHeader, MaxField: maxResponseHeader,
 		ConnWindow: maxStreams << 16, IdleTimeout: idle, WriteTimeout: idle})}
+	count := &x.route.tally.targets
+	count.open()
 	x.node.work.Go(func() {
 		l.conn.Run()
 		t.h2.remove(l)
+		count.close()
 	})
 	return l
 }
