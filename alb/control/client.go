@@ -100,7 +100,8 @@ func NewClient(config Config) *Client {
 	}
 	c := &Client{config: config, log: config.Logger, up: make(chan struct{}), storing: make(chan struct{}), replace: make(chan chan error)}
 	c.http = &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, // a process that has handed over answers nothing more
+		DisableKeepAlives:  true, // a process that has handed over answers nothing more
+		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialHere(ctx, Folder(config.StateDir))
 		},
@@ -133,11 +134,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		var dial *url.Error
-		if errors.As(err, &dial) {
-			err = dial.Err
-		}
-		return nil, fmt.Errorf("the load balancer node does not answer: %w", err)
+		return nil, notAnswered(err)
 	}
 	if resp.StatusCode >= 300 {
 		defer resp.Body.Close()
@@ -159,9 +156,39 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, into an
 	return json.NewDecoder(body).Decode(into)
 }
 
-// Stream asks one of the process's further handlers; the caller closes the answer.
-func (c *Client) Stream(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
-	return c.do(ctx, method, path, query, nil)
+// Forward has one of the process's further handlers answer a request. After an error nothing
+// has been answered.
+func (c *Client) Forward(w http.ResponseWriter, r *http.Request, path string) error {
+	asked := r.Clone(r.Context())
+	asked.RequestURI, asked.Body, asked.Host = "", nil, "node"
+	asked.URL = &url.URL{Scheme: "http", Host: "node", Path: path, RawQuery: r.URL.RawQuery}
+	asked.Header.Del("Accept-Encoding") // of the client: the answer is passed on as it is
+	resp, err := c.http.Do(asked)
+	if err != nil {
+		return notAnswered(err)
+	}
+	defer resp.Body.Close()
+	if kind := resp.Header.Get("Content-Type"); kind != "" {
+		w.Header().Set("Content-Type", kind)
+	}
+	w.WriteHeader(resp.StatusCode)
+	flush := http.NewResponseController(w)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := resp.Body.Read(buf)
+		if _, writeErr := w.Write(buf[:n]); err != nil || writeErr != nil {
+			return nil
+		}
+		flush.Flush()
+	}
+}
+
+func notAnswered(err error) error {
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		err = asked.Err
+	}
+	return fmt.Errorf("the load balancer node does not answer: %w", err)
 }
 
 // State asks the process what it says about itself.

@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	err := Serve(ctx, Options{
+	err := New(Options{
 		StateDir: dir, Version: os.Getenv("CONTROL_TEST_BUILD"), Build: os.Getenv("CONTROL_TEST_BUILD"),
 		Await: slices.Contains(os.Args, "--await"), Replace: slices.Contains(os.Args, "--replace"),
-	})
+	}).Serve(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -109,6 +109,7 @@ func (d *daemonSide) said() string {
 func newDaemonSide(t *testing.T, dir, build string, first node.Snapshot) *daemonSide {
 	t.Helper()
 	t.Setenv("CONTROL_TEST_STATE", dir)
+	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	t.Setenv("CONTROL_TEST_BUILD", build)
 	d := &daemonSide{t: t, dir: dir}
 	d.client = NewClient(Config{StateDir: dir, Build: build, Sink: d, Command: []string{os.Args[0], "node"}, Say: d.say})
@@ -314,10 +315,10 @@ func TestServe_StartsWithTheLastSnapshotWithoutADaemon(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, Options{StateDir: dir, Build: "a"}) }() // as by hand
+	go func() { done <- New(Options{StateDir: dir, Build: "a"}).Serve(ctx) }() // as by hand
 	eventually(t, "it serves again", func() bool { status, err := ask(addr); return err == nil && status == 200 })
 	var held *HeldError
-	if err := Serve(t.Context(), Options{StateDir: dir}); !errors.As(err, &held) || held.PID != os.Getpid() {
+	if err := New(Options{StateDir: dir}).Serve(t.Context()); !errors.As(err, &held) || held.PID != os.Getpid() {
 		t.Errorf("a second process: %v", err)
 	}
 	cancel()

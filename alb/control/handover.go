@@ -203,8 +203,9 @@ func (p *Process) retire(conn net.Conn) {
 	p.observer.successor.Store(l)
 	p.node.Retire()
 	p.become(p.snapshot)
-	p.lock.Close()
 	p.listener.Close()
+	p.endObservers()
+	p.lock.Close()
 	if err := writeFrame(conn, relayed{Retires: true}); err != nil {
 		p.log.Warn("the successor is gone", "error", err)
 	}

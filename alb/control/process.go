@@ -22,7 +22,7 @@ import (
 type Observer struct {
 	Sink  node.Sink
 	Apply func(node.Snapshot)             // is called with every snapshot; nil: it needs none
-	Run   func(ctx context.Context) error // writes what is left when ctx ends, after the node has; nil: it needs none
+	Run   func(ctx context.Context) error // writes what is left when ctx ends, after the node has, or when the process retires; nil: it needs none
 }
 
 // Options say how a process runs. Only StateDir is required.
@@ -73,24 +73,19 @@ type Process struct {
 	snapshot *node.Snapshot
 	retired  atomic.Bool
 
-	save chan struct{} // size 1
-	end  context.CancelFunc
-	work sync.WaitGroup // everything but the node
+	save    chan struct{} // size 1
+	end     context.CancelFunc
+	work    sync.WaitGroup // everything but the observers
+	observe struct {       // the observers' runs
+		sync.WaitGroup
+		end context.CancelFunc
+	}
 }
 
 var errGone = errors.New("the state directory is gone")
 
-// Serve is the load balancer node of a state directory until ctx ends, the daemon says stop,
-// or the directory is removed. It returns a [*HeldError] if another process is the node.
-func Serve(ctx context.Context, options Options) error {
-	p := newProcess(options)
-	if err := p.open(ctx); err != nil {
-		return err
-	}
-	return p.serve(ctx)
-}
-
-func newProcess(options Options) *Process {
+// New makes a process that does nothing yet.
+func New(options Options) *Process {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -107,6 +102,19 @@ func newProcess(options Options) *Process {
 	}
 	p.node = node.New(node.Config{Sink: p.observer, Listen: p.sockets.listen, Logger: p.log, Grace: options.Grace})
 	return p
+}
+
+// Targets returns what the process's node knows of targets now.
+func (p *Process) Targets() []node.TargetStatus { return p.node.Targets() }
+
+// Serve is the load balancer node of the state directory until ctx ends, the daemon says stop,
+// or the directory is removed. It returns a [*HeldError] if another process is the node. A
+// process serves once.
+func (p *Process) Serve(ctx context.Context) error {
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	return p.serve(ctx)
 }
 
 // open becomes the node of the state directory.
@@ -151,49 +159,58 @@ func (p *Process) serve(ctx context.Context) error {
 	defer endRest()
 	ended := make(chan error, 1)
 	p.work.Go(func() { ended <- p.node.Run(ctx) })
-	for _, o := range p.options.Observers {
-		p.runObserver(rest, o)
-	}
 	p.work.Go(func() { p.watchFolder(ctx) })
+	p.work.Go(func() { p.keepSnapshot(rest) })
 	p.work.Go(func() {
 		<-ctx.Done()
 		p.before.stop()
 	})
-	p.work.Go(func() { p.keepSnapshot(rest) })
-	if err := p.serveDaemon(); err != nil {
+	if err = p.serveDaemon(rest); err != nil {
 		p.end()
-		<-ended
-		endRest()
-		p.work.Wait()
-		return err
+	} else {
+		p.log.Info("the load balancer node serves", "pid", os.Getpid(), "version", p.options.Version)
 	}
-	p.log.Info("the load balancer node serves", "pid", os.Getpid(), "version", p.options.Version)
-	err = <-ended
+	err = errors.Join(err, <-ended)
 	p.before.stop() // their last reports are ours
 	p.awaitStored()
 	endRest()
+	p.endObservers()
 	p.closeServer()
 	p.work.Wait()
 	p.log.Info("the load balancer node ends", "pid", os.Getpid())
 	return err
 }
 
-func (p *Process) runObserver(ctx context.Context, o Observer) {
-	if o.Run == nil {
-		return
-	}
-	p.work.Go(func() {
-		if err := o.Run(ctx); err != nil && ctx.Err() == nil {
-			p.log.Error("a part of the load balancer node ended", "error", err)
+// runObservers starts what the observers do beside being told.
+func (p *Process) runObservers(ctx context.Context) {
+	ctx, p.observe.end = context.WithCancel(ctx)
+	for _, o := range p.options.Observers {
+		if o.Run == nil {
+			continue
 		}
-	})
+		p.observe.Go(func() {
+			if err := o.Run(ctx); err != nil && ctx.Err() == nil {
+				p.log.Error("a part of the load balancer node ended", "error", err)
+			}
+		})
+	}
 }
 
-// serveDaemon lets the predecessor go, if there is one, and listens for the daemon.
-func (p *Process) serveDaemon() error {
+// endObservers has the observers write what is left.
+func (p *Process) endObservers() {
+	if p.observe.end != nil {
+		p.observe.end()
+	}
+	p.observe.Wait()
+}
+
+// serveDaemon lets the predecessor go, if there is one, and listens for the daemon. The
+// observers begin when those of the predecessor have ended: they write to the same places.
+func (p *Process) serveDaemon(ctx context.Context) error {
 	if err := p.confirm(); err != nil {
 		return err
 	}
+	p.runObservers(ctx)
 	l, err := listenHere(p.dir)
 	if err != nil {
 		return err
@@ -205,6 +222,9 @@ func (p *Process) serveDaemon() error {
 }
 
 func (p *Process) closeServer() {
+	if p.server == nil {
+		return
+	}
 	if !p.retired.Load() {
 		os.Remove(filepath.Join(p.dir, socketFile))
 	}

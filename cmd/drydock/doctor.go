@@ -17,6 +17,8 @@ import (
 	"github.com/docker/docker/api/types/network"
 	docker "github.com/docker/docker/client"
 	"github.com/urfave/cli/v2"
+
+	"drydock/alb/control"
 )
 
 // Verdict is the result of one check.
@@ -68,6 +70,7 @@ func doctorAction(c *cli.Context) error {
 	checks := []Check{
 		checkDocker(ctx),
 		checkDaemon(api, status, statusErr),
+		checkNode(status, c.String("state-dir")),
 		checkPrivileges(),
 		checkTool("iptables", "security groups"),
 		checkTool("ipset", "security groups"),
@@ -147,6 +150,24 @@ func checkDaemon(api *client, status *Status, err error) Check {
 	if u, err := url.Parse(api.endpoint); err == nil && errors.Is(listenable(u.Host), syscall.EADDRINUSE) {
 		c.Verdict, c.Found = VerdictFail, u.Host+" is taken by something that does not answer"
 		c.Remedy = "stop it, or use another port: `drydock daemon --listen 127.0.0.1:4567`"
+	}
+	return c
+}
+
+// checkNode looks for the load balancers' process, which goes on without a daemon.
+func checkNode(status *Status, stateDir string) Check {
+	c := Check{Name: "load balancer node", Verdict: VerdictOK}
+	switch pid := control.Holder(stateDir); {
+	case status != nil && status.Node != nil && status.Node.Error != "":
+		c.Verdict, c.Found = VerdictFail, status.Node.Error
+		c.Remedy = "see its log, " + control.LogFile(status.Daemon.StateDir)
+	case status != nil && status.Node != nil:
+		c.Found = status.Node.words(time.Now())
+	case pid != 0:
+		c.Found = fmt.Sprintf("pid %d goes on without a daemon", pid)
+		c.Verdict, c.Remedy = VerdictWarn, "`drydock daemon` takes it over, `drydock down --all` ends it"
+	default:
+		c.Found = "none runs: the daemon starts it"
 	}
 	return c
 }

@@ -341,3 +341,30 @@ func TestAlb_OneForAStateDirectory(t *testing.T) {
 		t.Errorf("status does not show the node:\n%s", text)
 	}
 }
+
+// TestLogs_OfALoadBalancer reads what the node's process leaves behind.
+func TestLogs_OfALoadBalancer(t *testing.T) {
+	p := newProgram(t)
+	p.Run("up", smallDir)
+	follower := startProcess(t, "logs", "--alb", "small", "-f", "--endpoint", p.endpoint)
+	t.Cleanup(follower.stop)
+	p.Eventually("the log shows a request", func() error {
+		p.Get(80, "/api/users/1")
+		if text := follower.stdout.String(); !strings.Contains(text, "GET http://127.0.0.1:") {
+			return fmt.Errorf("%q", text)
+		}
+		return nil
+	})
+	p.Fail(exitFailed, []string{"no-such"}, "logs", "--alb", "no-such")
+	p.Fail(exitUsage, []string{"--alb", "web"}, "logs", "--alb", "small", "web")
+
+	body, err := p.client().stream(t.Context(), http.MethodGet, "metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	text, err := io.ReadAll(body)
+	if err != nil || !strings.Contains(string(text), `RequestCount{`) {
+		t.Errorf("metrics: %v\n%s", err, text)
+	}
+}

@@ -351,7 +351,7 @@ func checkRefusal(t *testing.T, args []string, code int, wanted []string, got in
 type process struct {
 	command *exec.Cmd
 	log     *logBuffer // its stderr
-	stdout  bytes.Buffer
+	stdout  logBuffer
 	done    chan struct{}
 }
 

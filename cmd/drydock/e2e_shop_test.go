@@ -146,7 +146,7 @@ func (l *load) End(t *testing.T) LoadReport {
 	l.signal(t, syscall.SIGINT)
 	l.wait(t)
 	var report LoadReport
-	if err := json.Unmarshal(l.stdout.Bytes(), &report); err != nil {
+	if err := json.Unmarshal([]byte(l.stdout.String()), &report); err != nil {
 		t.Fatalf("the load's report: %v in %s\n%s", err, l.stdout.String(), l.log)
 	}
 	return report

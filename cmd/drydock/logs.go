@@ -17,11 +17,12 @@ import (
 func logsCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "logs",
-		Usage:       "show what the containers of a service or a task write",
-		ArgsUsage:   "SERVICE|TASK",
-		Description: "Example:\n  drydock logs -f user-service\n  drydock logs 3f2a9c --container app --tail 50",
+		Usage:       "show what the containers of a service or a task write, or a load balancer's access log",
+		ArgsUsage:   "[SERVICE|TASK]",
+		Description: "Example:\n  drydock logs -f user-service\n  drydock logs 3f2a9c --container app --tail 50\n  drydock logs --alb shop -f",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, EnvVars: twin("follow"), Usage: "keep showing lines as they are written"},
+			&cli.StringFlag{Name: "alb", EnvVars: twin("alb"), Usage: "the access log of the load balancer of this `NAME`, in ALB's format; following works also where access logs are not enabled"},
 			&cli.StringFlag{Name: "container", EnvVars: twin("container"), Usage: "only the `CONTAINER` of this name"},
 			&cli.IntFlag{Name: "tail", Aliases: []string{"n"}, Value: 100, EnvVars: twin("tail"), Usage: "begin with the last so many `LINES` of each task"},
 			&cli.StringFlag{Name: "cluster", EnvVars: twin("cluster"), Usage: "the service's `CLUSTER`, if its name is in several"},
@@ -32,12 +33,19 @@ func logsCommand() *cli.Command {
 }
 
 func logsAction(c *cli.Context) error {
-	if c.NArg() != 1 {
+	balancer := c.String("alb")
+	switch {
+	case balancer != "" && c.Args().Present():
+		return usagef("--alb shows a load balancer's log: leave out %s, or leave out --alb", c.Args().First())
+	case balancer == "" && c.NArg() != 1:
 		return usagef("logs needs one service or task: `drydock logs user-service`; `drydock status` lists both")
 	}
 	api, err := newClient(c)
 	if err != nil {
 		return err
+	}
+	if balancer != "" {
+		return balancerLogs(c, api, balancer)
 	}
 	status, err := api.status(c.Context)
 	if err != nil {
@@ -50,6 +58,19 @@ func logsAction(c *cli.Context) error {
 	err = followLogs(c, api, tasks)
 	if c.Bool("follow") && c.Context.Err() != nil {
 		return nil // interrupting is how following ends
+	}
+	return err
+}
+
+// balancerLogs shows a load balancer's access log.
+func balancerLogs(c *cli.Context, api *client, name string) error {
+	q := url.Values{"alb": {name}, "tail": {fmt.Sprint(c.Int("tail"))}}
+	if c.Bool("follow") {
+		q.Set("follow", "1")
+	}
+	err := copyLogs(c.Context, api, q, "", &logWriter{w: c.App.Writer})
+	if c.Bool("follow") && c.Context.Err() != nil {
+		return nil
 	}
 	return err
 }

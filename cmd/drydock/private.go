@@ -27,6 +27,8 @@ func (d *daemon) private() http.Handler {
 	mux.HandleFunc("GET /_drydock/trust", d.serveTrust)
 	mux.HandleFunc("POST /_drydock/down", d.serveDown)
 	mux.HandleFunc("POST /_drydock/alb/replace", d.serveReplace)
+	mux.HandleFunc("POST /_drydock/alb/flush", d.forward("/logs/flush"))
+	mux.HandleFunc("GET /_drydock/metrics", d.forward("/metrics"))
 	mux.HandleFunc("POST /_drydock/fault", d.serveFault)
 	mux.HandleFunc("/_drydock/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("the private API has no %s %s", r.Method, r.URL.Path), "is this drydock as new as the daemon? see `drydock version`")

@@ -17,9 +17,13 @@ import (
 // keptLogLines is how much of a container's log outlives the container.
 const keptLogLines = 1000
 
-// serveLogs streams the log of one container of a task.
+// serveLogs streams the log of one container of a task, or a load balancer's access log.
 func (d *daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	if q.Has("alb") {
+		d.forward("/logs/tail")(w, r)
+		return
+	}
 	task, err := d.scheduler.Task("", q.Get("task"))
 	if err != nil {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no task %s", q.Get("task")), "`drydock status` lists the tasks")

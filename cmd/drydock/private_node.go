@@ -2,6 +2,15 @@ package main
 
 import "net/http"
 
+// forward has the load balancer node answer.
+func (d *daemon) forward(path string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := d.node.Forward(w, r, path); err != nil {
+			refuse(w, http.StatusBadGateway, err.Error(), "the daemon starts it again; see `drydock events`")
+		}
+	}
+}
+
 // serveReplace has a new process take the load balancers' listeners over from the present one.
 func (d *daemon) serveReplace(w http.ResponseWriter, r *http.Request) {
 	if err := d.node.Replace(r.Context()); err != nil {
