@@ -143,6 +143,23 @@ func (t *target) end() {
 	}
 }
 
+// A WebSocket counts as long as it is open.
+func TestChoose_LeastOutstandingCountsWebSockets(t *testing.T) {
+	one, _ := tunnelled(t, echoing)
+	two, _ := tunnelled(t, echoing)
+	s := newStack(t, one, two)
+	s.snapshot.TargetGroups[0].Algorithm = "least_outstanding_requests"
+	s.run()
+	for n := range 3 {
+		for range 2 {
+			s.dial().send(upgrade).upgraded()
+		}
+		if a, b := s.InFlight(one.Registration), s.InFlight(two.Registration); a != n+1 || b != n+1 {
+			t.Errorf("%d and %d open on two targets", a, b)
+		}
+	}
+}
+
 func TestChoose_WeightedRandom(t *testing.T) {
 	g := groupOf(TargetGroup{Algorithm: "weighted_random"}, Healthy, Healthy, Unhealthy, Healthy)
 	got := g.spread(6000, testTime)
