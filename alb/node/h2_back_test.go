@@ -352,6 +352,26 @@ func TestH2Back_ClientGone(t *testing.T) {
 	}
 }
 
+// After a 504 it is known when the target answered after all.
+func TestH2Back_Epilogue(t *testing.T) {
+	late := make(chan struct{})
+	s := h2Stack(t, rawH2Backend(t, func(s *h2.Stream) {
+		<-late
+		s.WriteHead(201, nil, false)
+		s.Send([]byte("hello"), true)
+	})).speaking("HTTP2")
+	s.attributes().IdleTimeout = 200 * time.Millisecond
+	epilogues := newFollowed(s)
+	if a := s.run().dialH2().get("GET /"); a.status != 504 {
+		t.Errorf("%+v", a)
+	}
+	o := s.record.one(t)
+	close(late)
+	if e := <-epilogues; e.ID != o.ID || e.Status != 201 || e.Bytes != 5 || e.Detail != "complete" || e.After < 200*time.Millisecond {
+		t.Errorf("%+v", e)
+	}
+}
+
 // Which request can go to which group (ALB-085).
 func TestH2Back_ProtocolMatrix(t *testing.T) {
 	http1 := backend(t, always(hello))

@@ -476,6 +476,17 @@ func TestH2_EndsWithGoAway(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("the node retires", func(t *testing.T) {
+		s := h2Stack(t, backend(t, always(hello))).run()
+		c := s.dialH2()
+		s.Retire()
+		if a := c.get("GET /"); a.status != 200 {
+			t.Errorf("%+v", a)
+		}
+		if err := <-c.done; err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("the listener goes", func(t *testing.T) {
 		release := make(chan struct{})
 		s := h2Stack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {

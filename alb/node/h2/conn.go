@@ -188,6 +188,10 @@ func (c *Conn) fill() error {
 	c.mu.Lock()
 	c.kick()
 	quiet := len(c.streams) == 0
+	if quiet && len(c.free) > 1 {
+		clear(c.free[1:]) // an idle connection holds little
+		c.free = c.free[:1]
+	}
 	c.mu.Unlock()
 	if quiet {
 		c.rd.slim()
