@@ -276,9 +276,13 @@ func (a *arena) notes() []string {
 	if a.ours.daemon != nil && a.ours.node != 0 {
 		node = "in a process of its own"
 	}
+	log := "every access log on"
+	if a.ours.daemon != nil && a.ours.logged() == 0 {
+		log = "nginx's and HAProxy's access logs on, drydock WROTE NONE"
+	}
 	return []string{
-		fmt.Sprintf("proxy: in a network namespace of its own; proxies on core %d, everything else on core %d; drydock's balancer runs %s; nginx 1 worker, HAProxy 1 thread; every access log on; %d rules; 3 backends: nginx, 1 worker, and for WebSockets a Go program",
-			a.cores.proxy, a.cores.rest, node, ruleCount),
+		fmt.Sprintf("proxy: in a network namespace of its own; proxies on core %d, everything else on core %d; drydock's balancer runs %s; nginx 1 worker, HAProxy 1 thread; %s; tuned buffers, HAProxy splices; %d rules; 3 backends: nginx, 1 worker, and for WebSockets a Go program",
+			a.cores.proxy, a.cores.rest, node, log, ruleCount),
 		a.weather.String(),
 	}
 }

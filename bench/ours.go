@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"os"
@@ -34,6 +35,20 @@ func (o *ours) name() string         { return "drydock" }
 func (o *ours) at() netip.Addr       { return netip.MustParseAddr("127.0.0.1") }
 func (o *ours) processes() []int     { return o.balancing() }
 func (o *ours) lacks(port int) error { return o.missing[port] }
+
+// logged is how many bytes the access logs of this state have, compressed or not yet.
+func (o *ours) logged() (bytes int64) {
+	filepath.WalkDir(filepath.Join(o.dir, "s3"), func(_ string, entry fs.DirEntry, err error) error { // what can't be read counts nothing
+		if err != nil || !entry.Type().IsRegular() {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	return bytes
+}
 
 // daemonUsage is the CPU time of the daemon, if that does not balance itself.
 func (o *ours) daemonUsage() (time.Duration, error) {
