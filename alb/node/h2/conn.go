@@ -193,8 +193,8 @@ func (c *Conn) fill() error {
 		c.free = c.free[:1]
 	}
 	c.mu.Unlock()
-	if quiet {
-		c.rd.slim()
+	if quiet || c.server {
+		c.rd.slim() // the last stream may end while we wait
 	}
 	if err := c.rd.fill(); err != nil {
 		return fmt.Errorf("%w: %w", ErrClosed, err)

@@ -97,14 +97,14 @@ type room [minFrameSize + frameHeader + 8<<10]byte
 
 var rooms = sync.Pool{New: func() any { return new(room) }}
 
-// reader reads frames off a connection. It holds a room only from the first byte of a frame on
-// until there is no stream.
+// reader reads frames off a connection. It holds a room only from the first bytes of a frame
+// on until there are none left: TLS has the rest of what came with them at hand.
 type reader struct {
 	conn  net.Conn
 	buf   []byte
 	r, w  int
 	room  *room
-	small [64]byte
+	small [256]byte
 }
 
 func (r *reader) len() int { return r.w - r.r }
