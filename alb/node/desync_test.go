@@ -60,6 +60,9 @@ var desyncCases = []desyncCase{
 	{"space before the colon of a length", "POST / HTTP/1.1|HOST|Content-Length : 2", ambiguous, "SuspiciousHeader", "/", "", 0},
 	{"control before an encoding", "POST / HTTP/1.1|HOST|\x01Transfer-Encoding: chunked", ambiguous, "SuspiciousHeader", "/", "", 0},
 	{"folded encoding", "POST / HTTP/1.1|HOST|A: b| Transfer-Encoding: chunked", ambiguous, "SuspiciousHeader", "/", "A: b", 0},
+	{"folded into Content-Type", "POST / HTTP/1.1|HOST|Content-Type: a| Transfer-Encoding: chunked", ambiguous, "SuspiciousHeader", "/", "Content-Type: a", 0},
+	{"encoding without a colon", "POST / HTTP/1.1|HOST|Host: a.b|Transfer-Encoding", ambiguous, "SuspiciousHeader", "/", "", 0},
+	{"no colon after two hosts", "POST / HTTP/1.1|HOST|Host: a.b|abc", ambiguous, "MissingHeaderColon", "/", "abc: ", 0},
 	{"dotless i", "POST / HTTP/1.1|HOST|Transfer-Encodıng: chunked", ambiguous, "SuspiciousHeader", "/", "", 0},
 	{"long s", "POST / HTTP/1.1|HOST|Tranſfer-Encoding: chunked", ambiguous, "SuspiciousHeader", "/", "", 0},
 	{"folded", "GET / HTTP/1.1|HOST|A: b| c", ambiguous, "MultilineHeader", "/", "A: b|c: ", 0},
@@ -163,7 +166,8 @@ func TestDesync_Modes(t *testing.T) {
 			if refused && c.uri != "" && problem.cause != timeline.DesyncSevere {
 				t.Errorf("%s, %s: %s", c.name, mode, problem.cause)
 			}
-			doubtful := strings.HasSuffix(c.reason, "SuspiciousHeader") && !strings.Contains(c.fields, ":") || c.name == "folded encoding"
+			leftOut := c.reason == "SuspiciousHeader" && !strings.ContainsAny(c.fields, "_-") || c.name == "folded into Content-Type"
+			doubtful := leftOut || strings.Count(c.text(), "Host:") > 1
 			if ends := q.endsBoth(mode); ends != (doubtful || c.class >= ambiguous && mode != "monitor") && c.uri != "" {
 				t.Errorf("%s, %s: both connections end: %v", c.name, mode, ends)
 			}

@@ -262,19 +262,22 @@ func (q *request) addLine(line []byte) *refusal {
 func (q *request) addOdd(line []byte, colon int) {
 	folded := line[0] == ' ' || line[0] == '\t'
 	bare := trimSpace(line)
-	if folded && len(bare) > 0 && q.unfold(bare) {
-		return
-	}
 	name := bare
 	if colon >= 0 {
 		name = trimSpace(line[:colon])
 	}
+	if resembles(name) { // another server may have framed by it
+		q.desync.raise(ambiguous, suspiciousHeader)
+		q.doubtful = true
+		q.invalid++
+		return
+	}
+	if folded && len(bare) > 0 && q.unfold(bare) {
+		return
+	}
 	switch {
 	case len(name) == 0:
 		q.desync.raise(ambiguous, emptyHeader)
-	case resembles(name):
-		q.desync.raise(ambiguous, suspiciousHeader)
-		q.doubtful = true // left out, but another server may have framed by it
 	case folded:
 		q.desync.raise(ambiguous, multilineHeader)
 	case colon < 0:
@@ -282,7 +285,7 @@ func (q *request) addOdd(line []byte, colon int) {
 	default:
 		q.desync.raise(acceptable, nonCompliantHeader)
 	}
-	if colon < 0 && !q.doubtful && isToken(name) && kindOf(name) == fieldOther {
+	if colon < 0 && isToken(name) && kindOf(name) == fieldOther {
 		q.fields = append(q.fields, field{name: name}) // a field of its own: ALB appends the colon
 		return
 	}
