@@ -86,10 +86,11 @@ func (r *Recorder) Record(o Outcome) {
 
 // remember adds a failed outcome to those in memory.
 func (r *Recorder) remember(o Outcome) {
-	if old, evicted := r.failed.push(o); evicted {
+	if old := r.failed.victim(); old != nil {
 		r.drops.Forgotten++
 		delete(r.kept, old.ID)
 	}
+	r.failed.push(o)
 }
 
 // Follow adds how a target went on to the outcome that it belongs to. It reports whether that

@@ -7,15 +7,23 @@ type ring[T any] struct {
 	items []T
 }
 
-// push adds item and reports whether it took the place of the oldest one, and which.
-func (r *ring[T]) push(item T) (old T, evicted bool) {
+// push adds item and reports whether it took the place of the oldest one.
+func (r *ring[T]) push(item T) (evicted bool) {
 	if len(r.items) < r.limit {
 		r.items = append(r.items, item)
-		return old, false
+		return false
 	}
-	old, r.items[r.next] = r.items[r.next], item
+	r.items[r.next] = item
 	r.next = (r.next + 1) % r.limit
-	return old, true
+	return true
+}
+
+// victim returns the item whose place the next one takes, nil as long as there is room.
+func (r *ring[T]) victim() *T {
+	if len(r.items) < r.limit {
+		return nil
+	}
+	return &r.items[r.next]
 }
 
 // each calls f for every item, newest first, until it returns false.

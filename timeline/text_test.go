@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -88,5 +89,12 @@ func TestWhy_CountsWhatTheRecorderSaw(t *testing.T) {
 	}
 	if none := WhyLast(NewRecorder(nil, RecorderOptions{}), l, now); none.Failed != 0 {
 		t.Errorf("%d failed in an empty recorder", none.Failed)
+	}
+}
+
+func TestText_SaysWhatIsMissing(t *testing.T) {
+	var b strings.Builder
+	if err := (Explanation{Missing: "The load balancer node does not answer."}).Text(&b, TextOptions{}); err != nil || !strings.Contains(b.String(), "does not answer") {
+		t.Errorf("%q, %v", b.String(), err)
 	}
 }

@@ -58,7 +58,8 @@ func (o *observer) Followed(e timeline.Epilogue) {
 
 func (o *observer) Connected(c node.Connection) {
 	if l := o.successor.Load(); l != nil {
-		l.tell(relayed{Connection: &c})
+		told := c
+		l.tell(relayed{Connection: &told})
 		return
 	}
 	for _, s := range o.others {

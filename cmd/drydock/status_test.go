@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"drydock/alb/control"
 )
 
 func TestStatusText(t *testing.T) {
@@ -12,6 +15,7 @@ func TestStatusText(t *testing.T) {
 	exit := 137
 	status := &Status{
 		Daemon: DaemonStatus{Version: "v1", PID: 42, StartedAt: now.Add(-90 * time.Second), StateDir: "/var/lib/drydock", Listen: "127.0.0.1:4566", VPC: "vpc-1", CIDR: "172.31.0.0/16", SecurityGroups: "enforced", Engine: "Docker 20.10.24"},
+		Node:   &NodeStatus{PID: 43, Version: "v1", StartedAt: now.Add(-2 * time.Hour), Snapshot: 812, Connections: 3, Retiring: 1},
 		LoadBalancers: []LoadBalancerStatus{{Name: "front", State: "active", DNSName: "front.elb.localhost", Listeners: []ListenerStatus{{URL: "http://127.0.0.1", Rules: []RuleStatus{
 			{Priority: "1", If: "path /api/*", Then: "forward web"}, {Priority: "default", Then: "fixed 404"}}}}}},
 		Services: []ServiceStatus{
@@ -26,6 +30,7 @@ func TestStatusText(t *testing.T) {
 	}
 	const want = `daemon   v1, pid 42, up 1m30s, listens on 127.0.0.1:4566, state in /var/lib/drydock
 engine   Docker 20.10.24
+load balancers  v1, pid 43, up 2h00m, configuration 812, 3 connections, 1 more of a process that it replaced
 network  vpc-1 172.31.0.0/16, security groups enforced
 
 load balancer front  active  front.elb.localhost
@@ -48,6 +53,27 @@ TASK          SERVICE  TASK DEFINITION  STATUS                   HEALTH   ADDRES
 	v.stopped = true
 	if got := v.text(status); !strings.Contains(got, "1m00s ago: Essential container in task exited; app exited with 137") {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestNodeStatus_SaysWhatIsLost(t *testing.T) {
+	n := &NodeStatus{PID: 43, Version: "v1", StartedAt: time.Now(), Dropped: 7}
+	v := statusView{screen: newScreen(&bytes.Buffer{}), now: time.Now()}
+	if got := v.node(n); !strings.Contains(got, "7 reports on failed requests were lost") {
+		t.Error(got)
+	}
+	if got := v.node(nodeStatus(control.State{}, errors.New("it does not answer"))); got != "it does not answer" {
+		t.Error(got)
+	}
+	for _, test := range []struct {
+		status *Status
+		want   Verdict
+	}{
+		{nil, VerdictOK}, {&Status{Node: n}, VerdictOK}, {&Status{Node: &NodeStatus{Error: "it does not answer"}}, VerdictFail},
+	} {
+		if got := checkNode(test.status, t.TempDir()); got.Verdict != test.want {
+			t.Errorf("%+v, want %s", got, test.want)
+		}
 	}
 }
 
