@@ -80,7 +80,7 @@ type Outcome struct {
 	Method          string        `json:"method"`
 	Scheme          string        `json:"scheme"` // http or https
 	Host            string        `json:"host"`   // host:port
-	URI             string        `json:"uri"`    // request target as sent, path and query
+	URI             string        `json:"uri"`    // path and query as rules and target see them, percent-encoded where need be
 	Proto           string        `json:"proto"`  // HTTP/1.1
 	UserAgent       string        `json:"userAgent,omitempty"`
 	RulePriority    string        `json:"rulePriority,omitempty"` // "default" or a number
