@@ -217,6 +217,9 @@ func get(path string) []Field {
 // Bodies larger than every window, trailers, many streams at once, both ways.
 func TestExchange_BothRoles(t *testing.T) {
 	c := pair(t, Config{Handler: echo}, Config{})
+	if err := exchange(c, "/", nil); err != nil { // by then it is known how many streams the server takes
+		t.Fatal(err)
+	}
 	var work sync.WaitGroup
 	for i := range 40 {
 		work.Go(func() {
