@@ -37,11 +37,12 @@ type tunnelEnd struct {
 	take func(fd uintptr) bool
 	put  func(fd uintptr)
 
-	page  *[targetBuffer]byte // of a read
-	got   int                 // result of take
-	err   error               // result of take
-	out   []byte              // given to put
-	wrote int                 // result of put
+	buf   []byte // of a read
+	full  bool   // the last read filled its buffer
+	got   int    // result of take
+	err   error  // result of take
+	out   []byte // given to put
+	wrote int    // result of put
 }
 
 var errTunnelIdle = errors.New("idle timeout")
@@ -195,12 +196,7 @@ func (t *tunnel) splice(from, to *tunnelEnd) error {
 // next reads once. What it returns is valid until release.
 func (e *tunnelEnd) next() ([]byte, error) {
 	if e.raw == nil {
-		e.lend()
-		n, err := e.conn.Read(e.page[:])
-		if n > 0 {
-			err = nil
-		}
-		return e.page[:n], err
+		return e.wait()
 	}
 	e.err = nil
 	if err := e.raw.Read(e.take); err != nil {
@@ -209,27 +205,40 @@ func (e *tunnelEnd) next() ([]byte, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
-	return e.page[:e.got], nil
+	return e.buf[:e.got], nil
+}
+
+// wait reads from what is not TCP. It has to wait with a buffer, a small one unless there was more.
+func (e *tunnelEnd) wait() ([]byte, error) {
+	e.release()
+	if e.full {
+		e.lend()
+	} else {
+		e.buf = leaves.Get().(*[clientBuffer]byte)[:]
+	}
+	n, err := e.conn.Read(e.buf)
+	if e.full = n == len(e.buf); n > 0 {
+		err = nil
+	}
+	return e.buf[:n], err
 }
 
 func (e *tunnelEnd) lend() {
-	if e.page == nil {
-		e.page = pages.Get().(*[targetBuffer]byte)
+	if e.buf == nil {
+		e.buf = pages.Get().(*[targetBuffer]byte)[:]
 	}
 }
 
 func (e *tunnelEnd) release() {
-	if e.page != nil {
-		pages.Put(e.page)
-		e.page = nil
-	}
+	recycle(e.buf)
+	e.buf = nil
 }
 
 // takeRaw never takes a short read for the end of what is there: an end that came together with the
 // bytes would be missed.
 func (e *tunnelEnd) takeRaw(fd uintptr) bool {
 	e.lend()
-	n, no := rawRead(fd, e.page[:])
+	n, no := rawRead(fd, e.buf)
 	switch {
 	case no == syscall.EAGAIN || no == syscall.EINTR:
 		e.release()

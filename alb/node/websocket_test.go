@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -229,5 +230,28 @@ func BenchmarkWebSocket_Message(b *testing.B) {
 		if _, err := io.ReadFull(c.r, got); err != nil {
 			b.Fatal(fmt.Errorf("echo: %w", err))
 		}
+	}
+}
+
+// A tunnel from a client over TLS, to a target over TLS: wss, nothing lost, ends passed on.
+func TestWebSocket_OverTLS(t *testing.T) {
+	target := secured(t, &tls.Config{}, func(_ int, conn net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		io.WriteString(conn, switched)
+		io.Copy(conn, r)
+		conn.(*tls.Conn).CloseWrite()
+	})
+	s := overTLS(newStack(t, target)).secure(testCertificate("one", ecdsaKey, "a.test")).run()
+	c := s.dialTLS(&tls.Config{ServerName: "a.test"}).send(upgrade)
+	c.upgraded()
+	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	go func() { c.Write(data); c.Conn.(*tls.Conn).CloseWrite() }()
+	if got := c.rest(); got != string(data) {
+		t.Errorf("%d bytes of %d", len(got), len(data))
+	}
+	o := s.record.one(t)
+	checkRow(t, o, row{101, 101, "xxx", ""})
+	if o.Type != "wss" || o.EndedBy != "client" || o.ReceivedBytes != int64(len(upgrade)+len(data)) {
+		t.Errorf("%+v", o)
 	}
 }
