@@ -29,7 +29,9 @@ func TestMain(m *testing.M) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	retire, _ := time.ParseDuration(os.Getenv("CONTROL_TEST_RETIRE"))
 	err := New(Options{
+		Retire:   retire,
 		StateDir: dir, Version: os.Getenv("CONTROL_TEST_BUILD"), Build: os.Getenv("CONTROL_TEST_BUILD"),
 		Await: slices.Contains(os.Args, "--await"), Replace: slices.Contains(os.Args, "--replace"),
 	}).Serve(ctx)

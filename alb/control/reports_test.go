@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -56,6 +57,46 @@ func TestReports_ReachTheNextDaemonOnce(t *testing.T) {
 	if recent, err := again.client.Recent(t.Context(), time.Time{}); err != nil || len(recent) != 1 || recent[0].Status != 200 {
 		t.Errorf("recent %+v, %v", recent, err)
 	}
+}
+
+// TestReports_OfADrainThatEndedWithoutADaemon: the deadline is the node's to keep.
+func TestReports_OfADrainThatEndedWithoutADaemon(t *testing.T) {
+	dir, addr := t.TempDir(), freeAddress(t)
+	app := serveTarget(t)
+	d := newDaemonSide(t, dir, "a", node.Snapshot{})
+	d.run()
+	d.apply(forwarding(1, addr, app.addr))
+	eventually(t, "the target is healthy", func() bool { return d.isKnown(node.Healthy) })
+	status := make(chan int, 1)
+	go func() {
+		resp, err := http.Get("http://" + addr.String() + "/hold")
+		if err != nil {
+			status <- 0
+			return
+		}
+		resp.Body.Close()
+		status <- resp.StatusCode
+	}()
+	eventually(t, "a request is in flight", func() bool { return d.state().Targets[0].InFlight == 1 })
+	drained := forwarding(2, addr, app.addr)
+	drained.TargetGroups[0].Targets[0].Draining = true
+	drained.TargetGroups[0].Targets[0].DrainFrom, drained.TargetGroups[0].Targets[0].DrainUntil = time.Now(), time.Now().Add(700*time.Millisecond)
+	d.apply(drained)
+	d.end()
+	if got := <-status; got != 502 {
+		t.Errorf("the request in flight ended with %d, want 502 at the end of draining", got)
+	}
+	if got, err := ask(addr); err != nil || got != 503 {
+		t.Errorf("the next request: %d, %v, want 503: no target is left", got, err)
+	}
+	again := newDaemonSide(t, dir, "a", drained)
+	again.run()
+	eventually(t, "the next daemon has both outcomes", func() bool {
+		again.mu.Lock()
+		defer again.mu.Unlock()
+		return len(again.outcomes) == 2 && again.outcomes[0].Cause == timeline.DeregDelayElapsed && again.outcomes[1].Status == 503
+	})
+	close(app.hold)
 }
 
 func TestReports_AreBoundedAndCounted(t *testing.T) {

@@ -111,7 +111,7 @@ func checkImport(t *testing.T, path, room, imported string) {
 	}
 }
 
-var factID = regexp.MustCompile(`\b(ALB|ECS|NET|WIRE|WHY)-\d{3}\b`)
+var factID = regexp.MustCompile(`\b(ACM|ALB|ECS|LOG|NET|WHY|WIRE)-\d{3}\b`)
 
 // TestFacts_AreStatedOnceAndTested: every fact that code cites stands in a FACTS.md, once, and
 // names a test that exists.
