@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"drydock/alb/node/h2"
+	"drydock/timeline"
 )
 
 // h2Conn is a client connection that speaks HTTP/2. Each of its streams is one exchange.
@@ -79,6 +80,9 @@ func (f *h2Front) serve(c *h2Conn, s *h2.Stream, r *route) {
 	}
 	if problem == nil {
 		problem = f.x.req.judge(r.lb.Attributes.DesyncMitigationMode)
+	}
+	if err := s.Err(); err != nil { // reset while it waited: the target is not bothered (CVE-2023-39325)
+		problem = &refusal{timeline.ClientGone, err.Error()}
 	}
 	if problem != nil {
 		f.x.refuse(problem)

@@ -16,11 +16,17 @@ func (f *h2Front) next(wait bool) ([]byte, error) {
 		f.stream.SetReadDeadline(time.Now().Add(f.x.idleTimeout()))
 	}
 	p, err := f.stream.Next(wait)
-	if err == nil || err == io.EOF {
+	switch {
+	case err == nil || err == io.EOF:
 		return p, err
+	case err != h2.ErrAgain && f.stream.Over():
+		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
 	return nil, bodyError(err)
 }
+
+// errGone: the client has sent its whole request, and left (ALB-123).
+var errGone = errors.New("client has left")
 
 // bodyError says in the node's words why a client's or target's stream gives no bytes.
 func bodyError(err error) error {

@@ -397,6 +397,42 @@ func TestH2_ResetIs460(t *testing.T) {
 	}
 }
 
+// Streams that are opened and reset at once have an outcome each, and no more of them are with
+// a target than may be open.
+func TestH2_RapidReset(t *testing.T) {
+	var mu sync.Mutex
+	now, most := 0, 0
+	s := h2Stack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		if _, _, err := readRequest(r); err != nil {
+			return
+		}
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		io.ReadAll(r) // until the node gives it up
+		mu.Lock()
+		now--
+		mu.Unlock()
+	}))
+	s.timing.watchAfter = time.Millisecond
+	c := s.run().dialH2()
+	const all = 400
+	for range all {
+		c.open(h2Head("GET /"), true).Close()
+	}
+	for _, o := range s.record.wait(t, all) {
+		if o.Status != 460 || o.Cause != timeline.ClientGone {
+			t.Errorf("%+v", o)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if most > 128 {
+		t.Errorf("%d requests were with the target at once", most)
+	}
+}
+
 // Streams of one connection do not wait for each other.
 func TestH2_StreamsAreIndependent(t *testing.T) {
 	release := make(chan struct{})

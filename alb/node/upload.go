@@ -120,6 +120,8 @@ func (up *upload) blame(x *exchange, err error) {
 // bodyFault names what the client did wrong with its request's body.
 func bodyFault(err error) timeline.Cause {
 	switch {
+	case errors.Is(err, errGone):
+		return timeline.ClientGone
 	case isTimeout(err):
 		return timeline.ClientIdle
 	case errors.Is(err, errChunk):
