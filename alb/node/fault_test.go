@@ -281,6 +281,7 @@ func TestCounters(t *testing.T) {
 	s := newStack(t, backend(t, always(hello))).run()
 	c := s.dial()
 	c.send(get).status()
+	s.record.one(t) // the connection to the target is back
 	other := s.dial()
 	other.send("GET / HTTP/1.1\r\nHost: a.b\r\nConnection: close\r\n\r\n").rest()
 	s.record.wait(t, 2)
