@@ -21,7 +21,6 @@ import (
 )
 
 // TestMain runs the node process where a test has started this binary as one.
-
 func TestMain(m *testing.M) {
 	dir := os.Getenv("CONTROL_TEST_STATE")
 	if dir == "" || len(os.Args) < 2 || os.Args[1] != "node" {
@@ -42,7 +41,6 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for anything. It is no claim about speed.
-
 const patience = 60 * time.Second
 
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -54,8 +52,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// control is a daemon's side of a test: what its client told.
-
+// daemonSide is a daemon's side of a test: what its client told.
 type daemonSide struct {
 	t      *testing.T
 	dir    string
@@ -110,7 +107,6 @@ func (d *daemonSide) said() string {
 }
 
 // newDaemonSide makes a client whose processes end with the test.
-
 func newDaemonSide(t *testing.T, dir, build string, first node.Snapshot) *daemonSide {
 	t.Helper()
 	t.Setenv("CONTROL_TEST_STATE", dir)
@@ -137,7 +133,6 @@ func newDaemonSide(t *testing.T, dir, build string, first node.Snapshot) *daemon
 }
 
 // run starts the daemon's part.
-
 func (d *daemonSide) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -149,7 +144,6 @@ func (d *daemonSide) run() {
 }
 
 // end ends it as a crash or SIGTERM would: the process goes on.
-
 func (d *daemonSide) end() {
 	if d.stop != nil {
 		d.stop()
@@ -174,7 +168,6 @@ func (d *daemonSide) state() State {
 }
 
 // freeAddress returns an address that nobody listened on a moment ago.
-
 func freeAddress(t *testing.T) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -186,7 +179,6 @@ func freeAddress(t *testing.T) netip.AddrPort {
 }
 
 // answering is a snapshot with a listener that answers 200 by itself, or with a status.
-
 func answering(version uint64, addr netip.AddrPort, status int) node.Snapshot {
 	return node.Snapshot{Version: version, LoadBalancers: []node.LoadBalancer{{
 		ARN: "lb", ID: "app/web/1", Attributes: node.LoadBalancerAttributes{IdleTimeout: time.Minute, ClientKeepAlive: time.Hour, XFFHeaderProcessing: "append", DesyncMitigationMode: "defensive"},
@@ -196,7 +188,6 @@ func answering(version uint64, addr netip.AddrPort, status int) node.Snapshot {
 }
 
 // forwarding is a snapshot with a listener in front of one target.
-
 func forwarding(version uint64, addr, target netip.AddrPort) node.Snapshot {
 	s := answering(version, addr, 200)
 	s.LoadBalancers[0].Listeners[0].Rules[0].Action = node.Action{Forward: &node.Forward{TargetGroups: []node.WeightedTargetGroup{{ARN: "group", Weight: 1}}}}
@@ -207,7 +198,6 @@ func forwarding(version uint64, addr, target netip.AddrPort) node.Snapshot {
 }
 
 // ask sends one request on a connection of its own.
-
 func ask(addr netip.AddrPort) (int, error) {
 	plain := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := plain.Get("http://" + addr.String() + "/")
@@ -233,7 +223,6 @@ func (d *daemonSide) isKnown(state node.State) bool {
 }
 
 // target is a server behind the load balancer.
-
 type target struct {
 	addr netip.AddrPort
 
@@ -277,19 +266,3 @@ func (o *target) set(healthy bool, status int) {
 	defer o.mu.Unlock()
 	o.healthy, o.status = healthy, status
 }
-
-// TestReplace_RefusesNobody upgrades under load, on connections that last and on new ones.
-
-// ended reports whether a process is gone, but maybe not waited for.
-
-// askUntil sends requests one after the other; the first failure ends it. It never tries
-
-// again, not even on a connection that was closed.
-
-// TestReplace_RetiringProcessReports: what fails after the hand-over is told by the successor.
-
-// TestReplace_ThatIsBrokenOffChangesNothing plays a successor that dies at each step.
-
-// TestDescriptors_PassInBatches passes more than one message holds.
-
-// TestObserver_AllocatesNothing: every request passes here.

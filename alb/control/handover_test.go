@@ -20,6 +20,7 @@ import (
 	"drydock/timeline"
 )
 
+// TestReplace_RefusesNobody upgrades under load, on connections that last and on new ones.
 func TestReplace_RefusesNobody(t *testing.T) {
 	dir, addr := t.TempDir(), freeAddress(t)
 	app := serveTarget(t)
@@ -73,6 +74,7 @@ func TestReplace_RefusesNobody(t *testing.T) {
 	eventually(t, "all are gone but one", func() bool { return d.state().Retiring == 0 })
 }
 
+// ended reports whether a process is gone, but maybe not waited for.
 func ended(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -82,6 +84,8 @@ func ended(pid int) bool {
 	return strings.HasPrefix(rest, "Z")
 }
 
+// askUntil sends requests one after the other; the first failure ends it. It never tries
+// again, not even on a connection that was closed.
 func askUntil(stop <-chan struct{}, failures chan<- error, addr netip.AddrPort, keepAlive bool) {
 	c := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: !keepAlive}}
 	defer c.CloseIdleConnections()
@@ -106,6 +110,7 @@ func askUntil(stop <-chan struct{}, failures chan<- error, addr netip.AddrPort, 
 	}
 }
 
+// TestReplace_RetiringProcessReports: what fails after the hand-over is told by the successor.
 func TestReplace_RetiringProcessReports(t *testing.T) {
 	dir, addr := t.TempDir(), freeAddress(t)
 	app := serveTarget(t)
@@ -142,6 +147,7 @@ func TestReplace_RetiringProcessReports(t *testing.T) {
 	close(app.hold)
 }
 
+// TestReplace_ThatIsBrokenOffChangesNothing plays a successor that dies at each step.
 func TestReplace_ThatIsBrokenOffChangesNothing(t *testing.T) {
 	dir, addr := t.TempDir(), freeAddress(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
@@ -180,6 +186,33 @@ func TestReplace_ThatIsBrokenOffChangesNothing(t *testing.T) {
 	}
 }
 
+// TestReplace_RetirementHasAnEnd: an idle connection is kept, but not for ever.
+func TestReplace_RetirementHasAnEnd(t *testing.T) {
+	t.Setenv("CONTROL_TEST_RETIRE", "300ms")
+	dir, addr := t.TempDir(), freeAddress(t)
+	d := newDaemonSide(t, dir, "a", node.Snapshot{})
+	d.run()
+	d.apply(answering(1, addr, 200))
+	before := d.state().PID
+	conn, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	eventually(t, "the connection is counted", func() bool { return d.state().Connections == 1 })
+	if err := d.client.Replace(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the predecessor ends", func() bool { return ended(before) })
+	conn.SetReadDeadline(time.Now().Add(patience))
+	if n, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the idle connection: %d bytes, %v, want its end", n, err)
+	}
+	eventually(t, "nothing of it is shown", func() bool { s, err := d.client.State(t.Context()); return err == nil && s.Retiring == 0 })
+	mustAsk(t, addr, 200)
+}
+
+// TestDescriptors_PassInBatches passes more than one message holds.
 func TestDescriptors_PassInBatches(t *testing.T) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -121,6 +121,7 @@ func TestReports_AreBoundedAndCounted(t *testing.T) {
 	}
 }
 
+// TestObserver_AllocatesNothing: every request passes here.
 func TestObserver_AllocatesNothing(t *testing.T) {
 	p := New(Options{StateDir: t.TempDir()})
 	outcome := timeline.Outcome{LoadBalancer: "app/web/1", Status: 200, End: time.Now()}
