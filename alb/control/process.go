@@ -107,6 +107,9 @@ func New(options Options) *Process {
 // Targets returns what the process's node knows of targets now.
 func (p *Process) Targets() []node.TargetStatus { return p.node.Targets() }
 
+// Counters are those of the node's connections, by load balancer.
+func (p *Process) Counters() []node.Counters { return p.node.Counters() }
+
 // Serve is the load balancer node of the state directory until ctx ends, the daemon says stop,
 // or the directory is removed. It returns a [*HeldError] if another process is the node. A
 // process serves once.

@@ -65,6 +65,7 @@ func newProcess(options control.Options) *control.Process {
 	delivery := logs.New(logs.Config{Dir: filepath.Join(options.StateDir, bucketsDir), Logger: options.Logger})
 	counted := metrics.New(metrics.Sources{
 		Targets: func() []node.TargetStatus { return p.Targets() },
+		Connections: func() []metrics.Connections { return connections(p.Counters()) },
 		Lost: func() []metrics.Lost {
 			return append(lostLines(delivery), metrics.Lost{Record: "outcome", Reason: "memory", Records: p.State().Dropped})
 		},
@@ -84,6 +85,16 @@ func newProcess(options control.Options) *control.Process {
 
 // bucketsDir is the folder of buckets in the state directory.
 const bucketsDir = "s3"
+
+// connections are the node's counters as CloudWatch has them: clients and targets together.
+func connections(list []node.Counters) []metrics.Connections {
+	var all []metrics.Connections
+	for _, c := range list {
+		all = append(all, metrics.Connections{LoadBalancer: c.LoadBalancer, Active: c.ActiveClients + c.ActiveTargets,
+			New: c.NewClients + c.NewTargets, Rejected: c.Rejected})
+	}
+	return all
+}
 
 func lostLines(d *logs.Delivery) []metrics.Lost {
 	var all []metrics.Lost
