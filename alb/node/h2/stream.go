@@ -226,13 +226,6 @@ func (c *Conn) room() int {
 	return min(c.peerStreams, c.config.MaxStreams) - len(c.streams)
 }
 
-// Requests is the number of streams so far.
-func (c *Conn) Requests() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.requests
-}
-
 // IdleSince is when the last stream ended; zero while there are any.
 func (c *Conn) IdleSince() time.Time {
 	c.mu.Lock()
