@@ -144,13 +144,3 @@ func dialHere(ctx context.Context, dir string) (conn net.Conn, err error) {
 	})
 	return conn, err
 }
-
-// sameFile reports whether a path still leads to an open file.
-func sameFile(path string, f *os.File) bool {
-	there, err := os.Stat(path)
-	if err != nil {
-		return false
-	}
-	open, err := f.Stat()
-	return err == nil && os.SameFile(there, open)
-}

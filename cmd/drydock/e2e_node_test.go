@@ -33,6 +33,13 @@ func (p *program) loadAt(rate int, path string) *load {
 	p.Helper()
 	l := &load{startProcess(p.T, "load", p.URL(80, path), "--rate", fmt.Sprint(rate), "--duration", "20m", "--output", "json")}
 	p.Cleanup(l.stop)
+	begun := time.Now()
+	p.Eventually("the load has begun", func() error {
+		if len(p.Outcomes(begun)) == 0 {
+			return errors.New("no request has ended")
+		}
+		return nil
+	})
 	return l
 }
 
@@ -52,19 +59,22 @@ func TestKill_DaemonUnderLoadLosesNothing(t *testing.T) {
 	p.Run("up", smallDir)
 	node := p.Status().Node
 	requests := p.loadAt(killRate, "/api/users/1")
-	for range killRounds() {
+	for i := range killRounds() {
+		p.serveFor(i * 37 % 500) // so that it is killed at several moments of its start, too
 		p.Kill()
+		p.serveFor(500)
 		p.Start()
-		p.Eventually("the daemon has found the node", func() error {
-			return p.nodeSays("goes on: pid " + fmt.Sprint(node.PID))
-		})
 		if s := p.Status(); s.Node.PID != node.PID || s.Node.Error != "" {
 			t.Fatalf("node %+v, before %+v", s.Node, node)
 		}
 	}
+	p.Eventually("the daemon has found the node", func() error { return p.nodeSays("goes on: pid " + fmt.Sprint(node.PID)) })
 	p.awaitSteady("web")
 	p.checkNoneFailed(requests)
 }
+
+// serveFor lets the load go on for a time, in milliseconds.
+func (p *program) serveFor(ms int) { time.Sleep(time.Duration(ms) * time.Millisecond) }
 
 // nodeSays looks for an event about the node's process since the daemon's last start.
 func (p *program) nodeSays(text string) error {
@@ -221,6 +231,7 @@ func TestUpgrade_RefusesNobody(t *testing.T) {
 	}()
 	for _, program := range []string{next, drydock(t), next} {
 		before := p.Status().Node
+		p.serveFor(300)
 		p.Terminate()
 		p.program = program
 		p.Start()
