@@ -35,9 +35,9 @@ var _ back = (*h2Back)(nil)
 
 func (b *h2Back) begin(h *head, size int64, patience time.Duration) {
 	fields := b.message.request(h, b.secure)
+	defer b.pool.opened(b.link) // without mu: the pool may be ending its requests
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	defer b.pool.opened(b.link)
 	s, err := b.link.conn.Open(fields, size == 0)
 	if err != nil {
 		b.failed = fmt.Errorf("open stream: %w", err)
