@@ -148,14 +148,12 @@ func (l *listener) run(c clientConn, r *route) {
 	}
 	l.node.work.Go(func() {
 		c.serve()
-		next := successor(c)
-		if next != nil {
-			l.run(next, r)
-		}
 		l.mu.Lock()
-		delete(l.conns, c)
+		delete(l.conns, c) // before its successor is there: to quit the one would cut the other
 		l.mu.Unlock()
-		if next == nil && r != nil {
+		if next := successor(c); next != nil {
+			l.run(next, r)
+		} else if r != nil {
 			r.tally.clients.close()
 		}
 	})
