@@ -88,7 +88,7 @@ func (b *h2Back) until(t time.Time) { b.deadline = t }
 
 func (b *h2Back) awaitHead(p *response) error {
 	if b.failed != nil {
-		return b.failed
+		return responseError(b.failed)
 	}
 	b.stream.SetReadDeadline(b.deadline)
 	if err := b.stream.AwaitHead(); err != nil {

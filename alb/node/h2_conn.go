@@ -3,6 +3,7 @@ package node
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"drydock/alb/node/h2"
@@ -61,6 +62,7 @@ type h2Front struct {
 	x       exchange
 	text    []byte // backs the request's fields
 	watcher *h2Watch
+	read    atomic.Bool // next has returned all of the body, or there is none
 
 	ended   bool      // the response's head was its end
 	message h2Message // the response
@@ -74,7 +76,8 @@ func (f *h2Front) serve(c *h2Conn, s *h2.Stream, r *route) {
 	f.peer.requests = uint64(s.ID()) / 2 // what begin makes the number of this request
 	f.x.begin(c.listener, r, f, &f.peer, time.Now())
 	s.SetPatience(f.x.idleTimeout())
-	problem := f.read(&f.x.req)
+	problem := f.parse(&f.x.req)
+	f.read.Store(f.x.req.framing == noBody)
 	if f.x.req.grpc {
 		f.x.o.Type = "grpcs"
 	}
@@ -91,8 +94,8 @@ func (f *h2Front) serve(c *h2Conn, s *h2.Stream, r *route) {
 	f.x.serve()
 }
 
-// read makes a request of the stream's head, as if it had come in HTTP/1.1 (ALB-110).
-func (f *h2Front) read(q *request) *refusal {
+// parse makes a request of the stream's head, as if it had come in HTTP/1.1 (ALB-110).
+func (f *h2Front) parse(q *request) *refusal {
 	s := f.stream
 	f.text = f.text[:0]
 	*q = request{fields: q.fields[:0], minor: 1, h2: true}

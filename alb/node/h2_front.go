@@ -17,8 +17,11 @@ func (f *h2Front) next(wait bool) ([]byte, error) {
 	}
 	p, err := f.stream.Next(wait)
 	switch {
-	case err == nil || err == io.EOF:
-		return p, err
+	case err == io.EOF:
+		f.read.Store(true)
+		return nil, err
+	case err == nil:
+		return p, nil
 	case err != h2.ErrAgain && f.stream.Over():
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
@@ -42,7 +45,9 @@ func bodyError(err error) error {
 	return err
 }
 
-func (f *h2Front) whole() bool     { return f.stream.Over() }
+// whole is not what the stream knows: its end may have come since next looked.
+func (f *h2Front) whole() bool { return f.read.Load() }
+
 func (f *h2Front) received() int64 { return f.stream.Received() }
 func (f *h2Front) interrupt()      { f.stream.Interrupt() }
 func (f *h2Front) proceed()        {}
@@ -149,7 +154,7 @@ func (w *h2Watch) ended() {
 // watch does nothing while there is more of the body: whoever reads it sees the client leave.
 func (f *h2Front) watch(leave func()) {
 	if f.watcher == nil {
-		if leave == nil || !f.stream.Over() {
+		if leave == nil || !f.whole() {
 			return
 		}
 		f.watcher = &h2Watch{}

@@ -433,6 +433,44 @@ func TestH2_RapidReset(t *testing.T) {
 	}
 }
 
+// A body is whole when its end has been read, not when it has come: what looked just before
+// would never send the end on.
+func TestH2_BodyIsWholeOnceRead(t *testing.T) {
+	here, there := net.Pipe()
+	looked, checked := make(chan struct{}), make(chan struct{})
+	server := h2.Server(there, h2.Config{Handler: func(s *h2.Stream) {
+		defer close(checked)
+		f := &h2Front{stream: s}
+		if _, err := f.next(false); err != errAgain || f.whole() {
+			t.Errorf("before the end: %v, whole: %v", err, f.whole())
+		}
+		close(looked)
+		for !s.Over() {
+			time.Sleep(time.Millisecond)
+		}
+		if f.whole() {
+			t.Error("whole before the end was read")
+		}
+		if _, err := f.next(false); err != io.EOF || !f.whole() {
+			t.Errorf("at the end: %v, whole: %v", err, f.whole())
+		}
+	}})
+	client := h2.Client(here, h2.Config{})
+	var work sync.WaitGroup
+	work.Go(func() { server.Run() })
+	work.Go(func() { client.Run() })
+	c := &h2Client{t: t, conn: client}
+	s := c.open(h2Head("POST /"), false)
+	s.Flush()
+	<-looked
+	s.Send(nil, true)
+	<-checked
+	s.Close()
+	client.Close()
+	server.Close()
+	work.Wait()
+}
+
 // Streams of one connection do not wait for each other.
 func TestH2_StreamsAreIndependent(t *testing.T) {
 	release := make(chan struct{})

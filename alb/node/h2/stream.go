@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"fmt"
 	"os"
 	"time"
 )
@@ -195,6 +196,9 @@ func (c *Conn) leaveStream(s *Stream, code Code) {
 func (c *Conn) Open(fields []Field, end bool) (*Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.room() <= 0 && c.err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFull, c.err)
+	}
 	if c.room() <= 0 {
 		return nil, ErrFull
 	}

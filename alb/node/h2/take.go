@@ -98,7 +98,7 @@ func (c *Conn) endBlock() error {
 	switch {
 	case s == nil && c.wasReset(b.stream):
 		return nil // it crossed our RST_STREAM
-	case s == nil && c.server:
+	case s == nil && c.server && b.stream > c.lastPeer:
 		return c.openPeer()
 	case s == nil:
 		return &ConnError{Code: StreamClosed, Reason: "HEADERS of a closed stream"}
