@@ -2,6 +2,9 @@ package alb
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,23 +34,30 @@ func PaceNamed(name string) (Pace, error) {
 	return Pace{}, fmt.Errorf("pace %q: want fast or aws", name)
 }
 
-// With returns p with one lag set by name: target-registration, target-deregistration,
-// initial-health-check-interval or port-retry.
+// lags names every lag of a pace.
+func (p *Pace) lags() map[string]*time.Duration {
+	return map[string]*time.Duration{
+		"target-registration": &p.Registration, "target-deregistration": &p.Deregistration,
+		"initial-health-check-interval": &p.InitialInterval, "port-retry": &p.Retry,
+	}
+}
+
+// Lags returns the names of all lags, sorted.
+func (Pace) Lags() []string {
+	return slices.Sorted(maps.Keys(new(Pace).lags()))
+}
+
+// With returns p with one lag set by name, one of [Pace.Lags]. A port is never tried more
+// often than every 100 ms.
 func (p Pace) With(name string, d time.Duration) (Pace, error) {
 	if d < 0 {
 		return p, fmt.Errorf("lag %s: %v is negative", name, d)
 	}
-	switch name {
-	case "target-registration":
-		p.Registration = d
-	case "target-deregistration":
-		p.Deregistration = d
-	case "initial-health-check-interval":
-		p.InitialInterval = d
-	case "port-retry":
-		p.Retry = max(d, 100*time.Millisecond)
-	default:
-		return p, fmt.Errorf("lag %q: want target-registration, target-deregistration, initial-health-check-interval or port-retry", name)
+	lag := p.lags()[name]
+	if lag == nil {
+		return p, fmt.Errorf("lag %q is not one of %s", name, strings.Join(p.Lags(), ", "))
 	}
+	*lag = d
+	p.Retry = max(p.Retry, 100*time.Millisecond)
 	return p, nil
 }

@@ -1,6 +1,12 @@
 package orchestrator
 
-import "time"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Pace holds AWS's own internal lags. None of them is documented by AWS except where a
 // fact says so; the values of [PaceAWS] are observed (the traces in FACTS.md). The order
@@ -37,6 +43,33 @@ var PaceAWS = Pace{
 	UncheckedHealthy: 40 * time.Second,
 	StartBackoff:     10 * time.Second,
 	StartBackoffMax:  15 * time.Minute,
+}
+
+// lags names every lag of a pace.
+func (p *Pace) lags() map[string]*time.Duration {
+	return map[string]*time.Duration{
+		"scheduler-tick": &p.Tick, "interface-attach": &p.Attach, "interface-detach": &p.Detach,
+		"deregister": &p.Deregister, "notice-stop": &p.NoticeStop, "notice-exit": &p.NoticeExit,
+		"unchecked-healthy": &p.UncheckedHealthy, "start-backoff": &p.StartBackoff, "start-backoff-max": &p.StartBackoffMax,
+	}
+}
+
+// Lags returns the names of all lags, sorted.
+func (Pace) Lags() []string {
+	return slices.Sorted(maps.Keys(new(Pace).lags()))
+}
+
+// With returns p with one lag set by name, one of [Pace.Lags].
+func (p Pace) With(name string, d time.Duration) (Pace, error) {
+	if d < 0 {
+		return p, fmt.Errorf("lag %s: %v is negative", name, d)
+	}
+	lag := p.lags()[name]
+	if lag == nil {
+		return p, fmt.Errorf("lag %q is not one of %s", name, strings.Join(p.Lags(), ", "))
+	}
+	*lag = d
+	return p, nil
 }
 
 // Documented values that are not lags.

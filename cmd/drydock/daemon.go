@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -25,6 +27,7 @@ type daemonConfig struct {
 	PortOffset int
 	CIDR       netip.Prefix
 	Pace       string
+	Lags       []string // name=duration
 	Region     string
 	Account    string
 	StrictIDs  bool
@@ -48,6 +51,7 @@ func daemonCommand() *cli.Command {
 			&cli.IntFlag{Name: "port-offset", EnvVars: twin("port-offset"), Usage: "`N` added to every listener's port, for those who may not bind low ones"},
 			&cli.StringFlag{Name: "vpc-cidr", Value: "172.31.0.0/16", EnvVars: twin("vpc-cidr"), Usage: "`CIDR` of the default VPC, when it is first made; another range is taken if this one is in use"},
 			&cli.StringFlag{Name: "pace", Value: "fast", EnvVars: twin("pace"), Usage: "`fast`, or aws: AWS's own internal lags too"},
+			&cli.StringSliceFlag{Name: "lag", EnvVars: twin("lag"), Usage: "one lag of the pace, such as `target-deregistration=3s`; may be given again; a wrong name lists them all"},
 			&cli.StringFlag{Name: "region", Value: "us-east-1", EnvVars: twin("region"), Usage: "`REGION` in ARNs"},
 			&cli.StringFlag{Name: "account", Value: "123456789012", EnvVars: twin("account"), Usage: "`ACCOUNT` in ARNs"},
 			&cli.BoolFlag{Name: "strict-ids", EnvVars: twin("strict-ids"), Usage: "refuse unknown subnet, security group and VPC ids, instead of adopting them"},
@@ -95,7 +99,7 @@ func daemonLogger(c *cli.Context, config daemonConfig) *slog.Logger {
 func readDaemonConfig(c *cli.Context) (daemonConfig, error) {
 	config := daemonConfig{
 		Listen: c.String("listen"), StateDir: c.String("state-dir"), PortOffset: c.Int("port-offset"),
-		Pace: c.String("pace"), Region: c.String("region"), Account: c.String("account"),
+		Pace: c.String("pace"), Lags: c.StringSlice("lag"), Region: c.String("region"), Account: c.String("account"),
 		StrictIDs: c.Bool("strict-ids"), Verbose: c.Bool("verbose"),
 	}
 	if c.Args().Present() {
@@ -120,7 +124,8 @@ func readDaemonConfig(c *cli.Context) (daemonConfig, error) {
 	if config.Pace != "fast" && config.Pace != "aws" {
 		return config, usagef("--pace %q is neither fast nor aws", config.Pace)
 	}
-	return config, nil
+	_, _, err = config.paces()
+	return config, err
 }
 
 // checkLoopback refuses an address that others could reach: whoever may call the API is
@@ -138,11 +143,34 @@ func checkLoopback(listen string) error {
 
 // paces returns the schedulers' and the balancer's lags of a pace.
 func (c daemonConfig) paces() (orchestrator.Pace, alb.Pace, error) {
-	balancer, err := alb.PaceNamed(c.Pace)
+	scheduler := orchestrator.PaceFast
 	if c.Pace == "aws" {
-		return orchestrator.PaceAWS, balancer, err
+		scheduler = orchestrator.PaceAWS
 	}
-	return orchestrator.PaceFast, balancer, err
+	balancer, err := alb.PaceNamed(c.Pace)
+	for _, lag := range c.Lags {
+		if err == nil {
+			err = setLag(&scheduler, &balancer, lag)
+		}
+	}
+	return scheduler, balancer, err
+}
+
+// setLag sets the lag of name=duration in the pace that has it.
+func setLag(scheduler *orchestrator.Pace, balancer *alb.Pace, lag string) error {
+	name, value, _ := strings.Cut(lag, "=")
+	d, err := time.ParseDuration(value)
+	switch {
+	case err != nil || d < 0:
+		return usagef("--lag %q is not a name and a duration: it looks like target-deregistration=3s", lag)
+	case slices.Contains(balancer.Lags(), name):
+		*balancer, err = balancer.With(name, d)
+	case slices.Contains(scheduler.Lags(), name):
+		*scheduler, err = scheduler.With(name, d)
+	default:
+		return usagef("--lag %q: there is no lag of that name; there are %s", lag, strings.Join(append(balancer.Lags(), scheduler.Lags()...), ", "))
+	}
+	return err
 }
 
 // shutdownGrace is how long API calls may take to end when the daemon stops.
