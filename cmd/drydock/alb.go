@@ -64,7 +64,7 @@ func newProcess(options control.Options) *control.Process {
 	var p *control.Process
 	delivery := logs.New(logs.Config{Dir: filepath.Join(options.StateDir, bucketsDir), Logger: options.Logger})
 	counted := metrics.New(metrics.Sources{
-		Targets: func() []node.TargetStatus { return p.Targets() },
+		Targets:     func() []node.TargetStatus { return p.Targets() },
 		Connections: func() []metrics.Connections { return connections(p.Counters()) },
 		Lost: func() []metrics.Lost {
 			return append(lostLines(delivery), metrics.Lost{Record: "outcome", Reason: "memory", Records: p.State().Dropped})
