@@ -37,8 +37,9 @@ type Conn struct {
 	blocked  []*Stream          // for room in pending, or in the connection's window
 	calls    []func()           // to be made after unlock
 	requests int
-	useful   int // frames and streams that were worth their strain
-	lastPeer uint32
+	useful   int    // frames and streams that were worth their strain
+	lastPeer uint32 // the peer's last stream that is served
+	ignored  uint32 // its last stream that crossed our GOAWAY, and is not
 	nextOwn  uint32
 	skipped  [8]span // of the peer's stream identifiers that were never used, the last ones
 	resets   [defaultStreams]uint32

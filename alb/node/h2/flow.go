@@ -159,7 +159,7 @@ func (c *Conn) strayData(stream uint32) error {
 	switch {
 	case c.isIdle(stream):
 		return protocol("DATA of an idle stream")
-	case !c.wasReset(stream):
+	case !c.wasReset(stream) && !c.hasIgnored(stream):
 		return c.refuse(stream, StreamClosed)
 	}
 	return c.strainLocked(1)

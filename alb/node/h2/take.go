@@ -81,11 +81,17 @@ func (c *Conn) isIdle(stream uint32) bool {
 	if !c.server {
 		return stream >= c.nextOwn || stream%2 == 0
 	}
+	if stream%2 == 1 && c.hasIgnored(stream) {
+		return false
+	}
 	if stream > c.lastPeer || stream%2 == 0 {
 		return true
 	}
 	return slices.ContainsFunc(c.skipped[:], func(s span) bool { return s.from <= stream && stream <= s.to })
 }
+
+// hasIgnored reports whether a stream crossed our GOAWAY: what comes for it is thrown away.
+func (c *Conn) hasIgnored(stream uint32) bool { return c.lastPeer < stream && stream <= c.ignored }
 
 func (c *Conn) wasReset(stream uint32) bool { return slices.Contains(c.resets[:], stream) }
 
@@ -119,6 +125,7 @@ func (c *Conn) endBlock() error {
 func (c *Conn) openPeer() error {
 	b, h := &c.block, &c.block.head
 	if c.saidLast || c.finished || c.over {
+		c.ignored = max(c.ignored, b.stream)
 		return nil // it crossed our GOAWAY
 	}
 	if b.stream > c.lastPeer+2 {
