@@ -20,7 +20,7 @@ import (
 type sink struct{ to chan node.HealthChange }
 
 func (s sink) HealthChanged(h node.HealthChange) { s.to <- h }
-func (s sink) Finished(timeline.Outcome)         {}
+func (s sink) Finished(*timeline.Outcome)        {}
 
 var _ Node = (*node.Node)(nil)
 

@@ -28,7 +28,7 @@ func (r *Recorder) Restore(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, o := range outcomes {
-		r.remember(o)
+		r.remember(&o)
 		r.kept[o.ID] = true
 	}
 	return nil
@@ -49,7 +49,7 @@ func (r *Recorder) Keep(ctx context.Context, outcomes []Outcome) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, o := range fresh {
-		r.remember(o)
+		r.remember(&o)
 		r.kept[o.ID] = true
 	}
 	return nil

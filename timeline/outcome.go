@@ -145,6 +145,6 @@ type Epilogue struct {
 
 // Failed reports whether the client did not get a complete answer below 500. A 464 has failed
 // too: no target could have been asked.
-func (o Outcome) Failed() bool {
+func (o *Outcome) Failed() bool {
 	return o.Status >= 500 || o.Status == 460 || o.Status == 464 || o.Cause == TruncatedResponse
 }

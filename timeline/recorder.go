@@ -70,8 +70,8 @@ func NewRecorder(store OutcomeStore, options RecorderOptions) *Recorder {
 	}
 }
 
-// Record remembers o. It has nothing to do with the store.
-func (r *Recorder) Record(o Outcome) {
+// Record remembers a copy of o. It has nothing to do with the store.
+func (r *Recorder) Record(o *Outcome) {
 	failed, end := o.Failed(), o.End.Unix()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,7 +85,7 @@ func (r *Recorder) Record(o Outcome) {
 }
 
 // remember adds a failed outcome to those in memory.
-func (r *Recorder) remember(o Outcome) {
+func (r *Recorder) remember(o *Outcome) {
 	if old := r.failed.victim(); old != nil {
 		r.drops.Forgotten++
 		delete(r.kept, old.ID)

@@ -68,7 +68,7 @@ func ids(outcomes []Outcome) []string {
 func TestRecorder_RemembersTheLastOnesWithinBounds(t *testing.T) {
 	r := NewRecorder(nil, RecorderOptions{Recent: 3, Failed: 2})
 	for id, status := range []int{502, 200, 503, 200, 504, 200, 200} {
-		r.Record(answered(id, status))
+		r.Record(new(answered(id, status)))
 	}
 	if got, want := ids(r.Recent(0)), []string{"6", "5", "4"}; !slices.Equal(got, want) {
 		t.Errorf("recent %v, want %v", got, want)
@@ -92,7 +92,7 @@ func TestRecorder_RemembersTheLastOnesWithinBounds(t *testing.T) {
 func TestRecorder_CountsByLoadBalancerAndStatus(t *testing.T) {
 	r := NewRecorder(nil, RecorderOptions{})
 	for id, status := range []int{200, 502, 200} {
-		r.Record(answered(id, status))
+		r.Record(new(answered(id, status)))
 	}
 	want := []Count{{"app/web/1", 200, 2}, {"app/web/1", 502, 1}}
 	if got := r.Counts(); !slices.Equal(got, want) {
@@ -106,7 +106,7 @@ func TestRecorder_CountsByLoadBalancerAndStatus(t *testing.T) {
 func TestRecorder_CountsMoreThanItRemembers(t *testing.T) {
 	r := NewRecorder(nil, RecorderOptions{Recent: 10, Failed: 10})
 	for id := range 7200 { // two hours, one request a second
-		r.Record(answered(id, 200))
+		r.Record(new(answered(id, 200)))
 	}
 	now := noon.Add(7200 * time.Second)
 	if requests, _ := r.Requests(now.Add(-10*time.Minute), now); requests != 600 {
@@ -153,8 +153,8 @@ func TestRecorder_KeepsAFailedOutcomeOnce(t *testing.T) {
 func TestRecorder_EpiloguesFollowTheirOutcome(t *testing.T) {
 	store := &shelf{}
 	r := NewRecorder(store, RecorderOptions{})
-	r.Record(answered(1, 504))
-	r.Record(answered(2, 460))
+	r.Record(new(answered(1, 504)))
+	r.Record(new(answered(2, 460)))
 	end := Epilogue{ID: "1", After: 12 * time.Second, Status: 200, Detail: "complete"}
 	if !r.Follow(end) || r.Follow(Epilogue{ID: "3"}) {
 		t.Error("the epilogue of 1 has its outcome, that of 3 has none")
@@ -193,7 +193,7 @@ func TestRecorder_IsSafeForConcurrentUse(t *testing.T) {
 	for range 4 {
 		writers.Go(func() {
 			for id := range 200 {
-				r.Record(answered(id, 502))
+				r.Record(new(answered(id, 502)))
 				_, _ = r.Recent(2), r.Since(noon)
 			}
 		})
@@ -210,7 +210,7 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r.Record(o)
+			r.Record(&o)
 		}
 	})
 }

@@ -1,5 +1,7 @@
 package timeline
 
+import "slices"
+
 // ring holds the last limit items pushed into it. It grows as it is filled.
 type ring[T any] struct {
 	limit int
@@ -7,13 +9,15 @@ type ring[T any] struct {
 	items []T
 }
 
-// push adds item and reports whether it took the place of the oldest one.
-func (r *ring[T]) push(item T) (evicted bool) {
+// push adds a copy of item and reports whether it took the place of the oldest one.
+func (r *ring[T]) push(item *T) (evicted bool) {
 	if len(r.items) < r.limit {
-		r.items = append(r.items, item)
+		n := len(r.items)
+		r.items = slices.Grow(r.items, 1)[:n+1]
+		r.items[n] = *item // not append: that would make room for one on the stack
 		return false
 	}
-	r.items[r.next] = item
+	r.items[r.next] = *item
 	r.next = (r.next + 1) % r.limit
 	return true
 }

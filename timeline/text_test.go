@@ -77,7 +77,7 @@ func TestWhy_CountsWhatTheRecorderSaw(t *testing.T) {
 	r, l := NewRecorder(nil, RecorderOptions{Recent: 30, Failed: 40}), NewLog(nil, 0)
 	l.Append(s.events...)
 	for _, o := range s.outcomes {
-		r.Record(o)
+		r.Record(&o)
 	}
 	now := noon.Add(time.Minute)
 	e := Why(r, l, now.Add(-10*time.Minute), now)

@@ -29,15 +29,15 @@ func (o *observer) HealthChanged(h node.HealthChange) {
 	}
 }
 
-func (o *observer) Finished(outcome timeline.Outcome) {
+func (o *observer) Finished(outcome *timeline.Outcome) {
 	if l := o.successor.Load(); l != nil {
-		kept := outcome // a copy: else each outcome would be an allocation
+		kept := *outcome
 		l.tell(relayed{Outcome: &kept})
 		return
 	}
 	o.recorder.Record(outcome)
 	if outcome.Failed() {
-		kept := outcome
+		kept := *outcome
 		o.reports.add(Record{Outcome: &kept})
 	}
 	for _, s := range o.others {
@@ -80,7 +80,7 @@ func (o *observer) Checked(c node.Check) {
 func (o *observer) relay(r relayed) {
 	switch {
 	case r.Outcome != nil:
-		o.Finished(*r.Outcome)
+		o.Finished(r.Outcome)
 	case r.Epilogue != nil:
 		o.Followed(*r.Epilogue)
 	case r.Connection != nil:

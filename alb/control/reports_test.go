@@ -126,9 +126,9 @@ func TestObserver_AllocatesNothing(t *testing.T) {
 	p := New(Options{StateDir: t.TempDir()})
 	outcome := timeline.Outcome{LoadBalancer: "app/web/1", Status: 200, End: time.Now()}
 	for range 20_000 { // until the ring is full
-		p.observer.Finished(outcome)
+		p.observer.Finished(&outcome)
 	}
-	if n := testing.AllocsPerRun(100, func() { p.observer.Finished(outcome) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.observer.Finished(&outcome) }); n != 0 {
 		t.Errorf("%v allocations for a request", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { p.observer.Connected(node.Connection{}) }); n != 0 {
@@ -142,7 +142,7 @@ func BenchmarkFinished(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			p.observer.Finished(outcome)
+			p.observer.Finished(&outcome)
 		}
 	})
 }

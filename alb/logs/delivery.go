@@ -89,9 +89,9 @@ var _ node.Sink = (*Delivery)(nil)
 
 // Finished logs a request. It costs one look-up, and a copy if the load balancer's access
 // log is wanted, together some 60 ns; it never waits.
-func (d *Delivery) Finished(o timeline.Outcome) {
+func (d *Delivery) Finished(o *timeline.Outcome) {
 	if s := d.table.Load()[access][o.LoadBalancer]; s != nil {
-		d.outcomes.put(s, &o)
+		d.outcomes.put(s, o)
 	}
 }
 

@@ -69,11 +69,11 @@ func web(accessLogs, connectionLogs, healthCheckLogs *node.LogBucket) node.Snaps
 		Attributes: node.LoadBalancerAttributes{AccessLogs: accessLogs, ConnectionLogs: connectionLogs, HealthCheckLogs: healthCheckLogs}}}}
 }
 
-func webRequest(n int) timeline.Outcome {
+func webRequest(n int) *timeline.Outcome {
 	o := ordinary()
 	o.LoadBalancer, o.URI = webID, fmt.Sprintf("/%d", n)
 	o.Start, o.End = time.Now(), time.Now()
-	return o
+	return &o
 }
 
 // files returns the paths of regular files below dir, in order.

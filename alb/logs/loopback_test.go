@@ -30,7 +30,7 @@ import (
 type all []node.Sink
 
 func (a all) HealthChanged(h node.HealthChange) { each(a, h, node.Sink.HealthChanged) }
-func (a all) Finished(o timeline.Outcome)       { each(a, o, node.Sink.Finished) }
+func (a all) Finished(o *timeline.Outcome)      { each(a, o, node.Sink.Finished) }
 func (a all) Followed(e timeline.Epilogue)      { each(a, e, node.Sink.Followed) }
 func (a all) Connected(c node.Connection)       { each(a, c, node.Sink.Connected) }
 func (a all) Checked(c node.Check)              { each(a, c, node.Sink.Checked) }

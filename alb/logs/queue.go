@@ -57,7 +57,8 @@ func (q *queue[T]) put(s *stream, record *T) bool {
 		i := c.taken.Add(1) - 1
 		if i < chunkSize {
 			place := &c.places[i]
-			place.stream, place.record = s, *record
+			place.stream = s
+			place.record = *record // on its own: else it is copied twice
 			c.filled.Add(1)
 			if i == 0 {
 				q.poke()

@@ -95,7 +95,7 @@ func (m *Metrics) Handler() http.Handler {
 var _ node.Sink = (*Metrics)(nil)
 
 // Finished counts a request. It costs what Observe costs.
-func (m *Metrics) Finished(o timeline.Outcome) { m.Observe(&o) }
+func (m *Metrics) Finished(o *timeline.Outcome) { m.Observe(o) }
 
 // HealthChanged takes in the health of a target, which can be one of the next snapshot.
 func (m *Metrics) HealthChanged(h node.HealthChange) {

@@ -16,7 +16,7 @@ var testTime = time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
 // nothing is a Sink that forgets.
 type nothing struct{}
 
-func (nothing) Finished(timeline.Outcome)  {}
+func (nothing) Finished(*timeline.Outcome) {}
 func (nothing) HealthChanged(HealthChange) {}
 
 // After Run nothing runs on, whatever state connections were in.

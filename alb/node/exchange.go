@@ -53,11 +53,11 @@ type peer struct {
 func (x *exchange) begin(l *listener, r *route, f front, p *peer, now time.Time) {
 	p.requests++
 	x.node, x.listener, x.route, x.front, x.peer = l.node, l, r, f, p
-	x.o = timeline.Outcome{
-		Start: now, LoadBalancer: r.lb.ID, Listener: r.listener, Client: p.text, Scheme: r.scheme,
-		RequestTime: -1, TargetTime: -1, ResponseTime: -1, SnapshotVersion: r.version,
-		Type: p.kind, TLS: p.tls, ConnTraceID: p.traceID,
-	}
+	o := &x.o
+	*o = timeline.Outcome{} // and then by member: no second one of that size on the stack
+	o.Start, o.LoadBalancer, o.Listener, o.Client, o.Scheme = now, r.lb.ID, r.listener, p.text, r.scheme
+	o.RequestTime, o.TargetTime, o.ResponseTime, o.SnapshotVersion = -1, -1, -1, r.version
+	o.Type, o.TLS, o.ConnTraceID = p.kind, p.tls, p.traceID
 	x.req = request{fields: x.req.fields[:0]}
 	x.affinity = affinity{}
 	x.headBytes, x.back, x.up, x.sent, x.since = 0, nil, nil, time.Time{}, time.Time{}
@@ -209,5 +209,5 @@ func (x *exchange) finish() {
 	if o.EndedBy == "" {
 		o.EndedBy = s.endedBy
 	}
-	x.node.sink.Finished(*o)
+	x.node.sink.Finished(o)
 }

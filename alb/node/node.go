@@ -21,8 +21,9 @@ import (
 type Sink interface {
 	// HealthChanged is called when a target's state or its reason changes.
 	HealthChanged(HealthChange)
-	// Finished is called exactly once for each request.
-	Finished(timeline.Outcome)
+	// Finished is called exactly once for each request. The outcome is valid during the call: who
+	// keeps it keeps a copy, and nobody changes it.
+	Finished(*timeline.Outcome)
 	// Followed is called when it is known how the target went on with a request that ended
 	// in 504 or 460.
 	Followed(timeline.Epilogue)

@@ -25,10 +25,10 @@ type record struct {
 	conns    []Connection
 }
 
-func (r *record) Finished(o timeline.Outcome) {
+func (r *record) Finished(o *timeline.Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.outcomes = append(r.outcomes, o)
+	r.outcomes = append(r.outcomes, *o)
 }
 
 func (r *record) HealthChanged(h HealthChange) {

@@ -264,11 +264,11 @@ type bubbleSink struct {
 
 func (s bubbleSink) HealthChanged(h node.HealthChange) { s.l.balancer.HealthChanged(h) }
 
-func (s bubbleSink) Finished(o timeline.Outcome) {
+func (s bubbleSink) Finished(o *timeline.Outcome) {
 	if s.b.life.Load() != s.l {
 		return
 	}
-	s.b.checkOutcome(o)
+	s.b.checkOutcome(*o)
 }
 
 // broken notes that an invariant does not hold.

@@ -38,10 +38,10 @@ func (w *secureWorld) Followed(timeline.Epilogue)      {}
 func (w *secureWorld) Connected(node.Connection)       {}
 func (w *secureWorld) Checked(node.Check)              {}
 
-func (w *secureWorld) Finished(o timeline.Outcome) {
+func (w *secureWorld) Finished(o *timeline.Outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.outcomes = append(w.outcomes, o)
+	w.outcomes = append(w.outcomes, *o)
 }
 
 func newSecureWorld(t *testing.T, name string) *secureWorld {
