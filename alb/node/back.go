@@ -39,7 +39,8 @@ type requestTaker interface {
 }
 
 // responseSource gives the response. Waiting ends at the time given to until or a little sooner,
-// with a timeout (isTimeout); the call can then be repeated and goes on where it was.
+// with a timeout (isTimeout), or as soon as a part of what is waited for has come, with errPart; the
+// call can then be repeated and goes on where it was.
 type responseSource interface {
 	until(t time.Time)
 	// awaitHead reads the head of the final response into p, p.size included; other 1xx than 101

@@ -50,6 +50,7 @@ type http1Back struct {
 	complete bool // finish was called
 	firstAt  time.Time
 	scanned  int
+	interim  int // bytes of heads that were swallowed
 	status   int // of the final response, once its head is here
 	reusable bool
 	body     body
@@ -121,7 +122,7 @@ func (u *http1Back) justEnded(within time.Duration) bool {
 func (u *http1Back) begin(h *head, size int64, patience time.Duration) {
 	u.page = pages.Get().(*[targetBuffer]byte)
 	u.patience, u.chunked, u.headOnly = patience, size < 0, string(h.method) == "HEAD"
-	u.began, u.complete, u.reusable, u.firstAt, u.scanned, u.status = false, false, false, time.Time{}, 0, 0
+	u.began, u.complete, u.reusable, u.firstAt, u.scanned, u.interim, u.status = false, false, false, time.Time{}, 0, 0, 0
 	u.upgrade = slices.ContainsFunc(h.fields, func(f field) bool { return f.kind == fieldUpgrade })
 	u.body.start(&u.rd, noBody, 0)
 	u.out = h.appendHTTP1(u.page[:0], u.chunked)
@@ -213,16 +214,17 @@ func (u *http1Back) until(t time.Time) {
 }
 
 func (u *http1Back) awaitHead(p *response) error {
-	if !u.began && u.raw != nil {
+	waited := !u.began && u.raw != nil
+	if waited {
 		if err := u.ask(); err != nil {
 			return err
 		}
 	}
 	u.flush() // an error shows when the response is read
-	for {
+	for ; ; waited = true {
 		b := u.rd.bytes()
 		n := headEnd(b, u.scanned)
-		if n > maxResponseHeader || n == 0 && len(b) > maxResponseHeader {
+		if max(n, u.interim) > maxResponseHeader || n == 0 && len(b) > maxResponseHeader {
 			return errHeadTooLarge
 		}
 		if n > 0 {
@@ -232,6 +234,9 @@ func (u *http1Back) awaitHead(p *response) error {
 			continue
 		}
 		u.scanned = max(0, len(b)-3)
+		if waited && len(b) > 0 {
+			return errPart
+		}
 		if err := u.note(u.rd.fill(targetBuffer)); err != nil {
 			return err
 		}
@@ -299,6 +304,7 @@ func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
 	case p.status == 101:
 		return false, fmt.Errorf("%w: 101 was not asked for", errBadResponse)
 	case p.status < 200:
+		u.interim += len(text)
 		return false, nil // swallowed (ALB-024)
 	}
 	u.status = p.status

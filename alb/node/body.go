@@ -29,6 +29,9 @@ const (
 	maxChunkExcess = 16 << 10
 )
 
+// errPart says that bytes came, but not all that is waited for: the wait begins anew (ALB-068).
+var errPart = errors.New("only a part is here")
+
 // errChunk is a chunked body that does not keep to the grammar.
 var errChunk = errors.New("malformed chunked body")
 
@@ -42,6 +45,7 @@ type body struct {
 	waste    int64 // bytes of chunk lines beyond what the data is worth
 	excess   int64 // bytes of chunk framing beyond what chunks of a fair size need
 	received int64 // bytes taken off the connection, framing included
+	waited   bool  // next has read from the connection
 }
 
 func (b *body) start(rd *reader, f framing, length int64) {
@@ -60,8 +64,10 @@ func (b *body) done() bool {
 }
 
 // next returns the next bytes of the body, valid until the next call, and io.EOF after the
-// last. Unless wait, it returns errAgain instead of reading from the connection.
+// last. Unless wait, it returns errAgain instead of reading from the connection. It reads once;
+// if that was not enough it returns errPart.
 func (b *body) next(wait bool) ([]byte, error) {
+	b.waited = false
 	switch b.framing {
 	case byChunks:
 		return b.nextChunk(wait)
@@ -92,6 +98,10 @@ func (b *body) more(wait bool) error {
 	if !wait {
 		return errAgain
 	}
+	if b.waited {
+		return errPart
+	}
+	b.waited = true
 	err := b.rd.fill(targetBuffer)
 	if err == io.EOF && b.framing != byClose {
 		return io.ErrUnexpectedEOF

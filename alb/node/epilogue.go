@@ -118,7 +118,11 @@ func (u *http1Back) follow(until time.Time, limit int64) (status int, bytes int6
 	var p response
 	u.until(until)
 	if u.status == 0 {
-		if err := u.awaitHead(&p); err != nil {
+		err := u.awaitHead(&p)
+		for err == errPart {
+			err = u.awaitHead(&p)
+		}
+		if err != nil {
 			return 0, 0, err
 		}
 	}
@@ -127,7 +131,7 @@ func (u *http1Back) follow(until time.Time, limit int64) (status int, bytes int6
 		if err == io.EOF {
 			return u.status, bytes, nil
 		}
-		if err != nil {
+		if err != nil && err != errPart {
 			return u.status, bytes, err
 		}
 		bytes += int64(len(part))

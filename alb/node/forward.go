@@ -159,6 +159,10 @@ func (x *exchange) answer() bool {
 func (x *exchange) awaitHead() error {
 	for {
 		err := x.back.awaitHead(&x.res)
+		if err == errPart {
+			x.expectTarget(time.Now())
+			continue
+		}
 		if err == nil || !isTimeout(err) || !x.waitLonger() {
 			x.noteFirst()
 			return err

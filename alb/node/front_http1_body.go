@@ -11,15 +11,21 @@ func (c *http1Conn) next(wait bool) ([]byte, error) {
 		return c.body.next(false)
 	}
 	c.enlarge()
-	c.arm(time.Now().Add(c.x.idleTimeout()))
-	if c.interrupted.Load() { // looked at after the deadline is set: it cannot be missed
-		return nil, errInterrupted
+	for {
+		c.arm(time.Now().Add(c.x.idleTimeout()))
+		if c.interrupted.Load() { // looked at after the deadline is set: it cannot be missed
+			return nil, errInterrupted
+		}
+		p, err := c.body.next(true)
+		if err == errPart {
+			c.x.activity.Store(time.Now().UnixNano())
+			continue
+		}
+		if err != nil && c.interrupted.Load() {
+			err = errInterrupted
+		}
+		return p, err
 	}
-	p, err := c.body.next(true)
-	if err != nil && c.interrupted.Load() {
-		err = errInterrupted
-	}
-	return p, err
 }
 
 // enlarge gives the reader a page for a body that comes in parts.

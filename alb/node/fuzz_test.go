@@ -182,6 +182,9 @@ func chunksOf(b []byte, step int) (data []byte, left int, err error) {
 	body.start(rd, byChunks, 0)
 	for {
 		p, err := body.next(true)
+		if err == errPart {
+			continue
+		}
 		if err == io.EOF {
 			return data, rd.len() + len(src.b), nil
 		}

@@ -15,7 +15,7 @@ var (
 // lose makes the outcome and the error page for a response that did not come.
 func (x *exchange) lose(err error) {
 	up := x.up
-	stalled, blamed := up.stalled(), x.back.ended() == endedByUpload
+	stalled, blamed := up.stalled(x), x.back.ended() == endedByUpload
 	up.stop(x)
 	cause, detail := x.lossCause(err), err.Error()
 	switch {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,11 +241,10 @@ func backend(t testing.TB, handle func(n int, conn net.Conn, r *bufio.Reader)) T
 	return healthyTarget(ln.Addr().String())
 }
 
-var registrations int
+var registrations atomic.Int64
 
 func healthyTarget(addr string) Target {
-	registrations++
-	return Target{Registration: fmt.Sprintf("r-%d", registrations), Addr: netip.MustParseAddrPort(addr), State: Healthy}
+	return Target{Registration: fmt.Sprintf("r-%d", registrations.Add(1)), Addr: netip.MustParseAddrPort(addr), State: Healthy}
 }
 
 // readRequest reads one request as bytes of its head, and its body.

@@ -4,6 +4,8 @@ import (
 	"net"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // rawRead and rawWrite are system calls without the scheduler's leave: a socket of the
@@ -45,6 +47,20 @@ func quiet(fd uintptr) bool {
 	var b [1]byte
 	_, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
 	return e == syscall.EAGAIN
+}
+
+// hasRoom reports whether a connection takes bytes at once; nil does.
+func hasRoom(conn *net.TCPConn) bool {
+	raw, room := rawOf(conn), true
+	if conn == nil || raw == nil {
+		return true
+	}
+	err := raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(p, 0)
+		room = n > 0 || err != nil
+	})
+	return room || err != nil
 }
 
 // isTCP returns the TCP connection below, if there is nothing between.

@@ -94,6 +94,10 @@ func (x *exchange) nextFrom() ([]byte, error) {
 	x.expectTarget(time.Now())
 	for {
 		p, err := x.back.next(true)
+		if err == errPart {
+			x.expectTarget(time.Now())
+			continue
+		}
 		if !isTimeout(err) || !x.waitLonger() {
 			return p, err
 		}
@@ -102,7 +106,7 @@ func (x *exchange) nextFrom() ([]byte, error) {
 
 // splice lets the kernel move what is left of a large body, if both sides can. It works in slices, each
 // with fresh deadlines; after the deadline of reading everything read has been written, after
-// the later one of writing bytes may be lost.
+// the later one of writing bytes may be lost: the client has taken none for the idle timeout.
 func (x *exchange) splice() error {
 	from, ok := x.back.(direct)
 	to, can := x.front.(direct)
@@ -127,6 +131,8 @@ func (x *exchange) splice() error {
 		to.gave(n)
 		switch {
 		case isTimeout(err) && n > 0 && time.Now().Before(writeBy):
+		case isTimeout(err) && !time.Now().Before(writeBy):
+			return errClient{err}
 		case err != nil:
 			return spliceError(dst, err)
 		case n < want:

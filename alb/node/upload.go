@@ -79,7 +79,8 @@ func (up *upload) splice(x *exchange) error {
 	for last := time.Now(); remain > 0; {
 		now := time.Now()
 		src.SetReadDeadline(now.Add(min(idle/4, time.Second)))
-		dst.SetWriteDeadline(now.Add(idle + time.Second))
+		writeBy := now.Add(idle + time.Second)
+		dst.SetWriteDeadline(writeBy)
 		if up.stopping.Load() {
 			return errInterrupted
 		}
@@ -94,6 +95,8 @@ func (up *upload) splice(x *exchange) error {
 			x.activity.Store(last.UnixNano())
 		}
 		switch {
+		case isTimeout(err) && !time.Now().Before(writeBy):
+			return errTarget
 		case isTimeout(err) && time.Since(last) < idle:
 		case isTimeout(err):
 			return err
@@ -161,5 +164,12 @@ func (up *upload) over() bool {
 	}
 }
 
-// stalled reports whether the client owes bytes of the body.
-func (up *upload) stalled() bool { return up != nil && up.reading.Load() }
+// stalled reports whether the client owes bytes of the body, and not the target room for them: while
+// the kernel moves them it does not say which of the two it waits for.
+func (up *upload) stalled(x *exchange) bool {
+	if up == nil || !up.reading.Load() {
+		return false
+	}
+	to, ok := x.back.(direct)
+	return !ok || hasRoom(to.sink())
+}
