@@ -313,7 +313,7 @@ func (q *request) addField(f field) *refusal {
 		q.keepAlive = q.keepAlive || hasToken(f.value, "keep-alive")
 		q.upgrade = q.upgrade || hasToken(f.value, "upgrade")
 	case fieldUpgrade:
-		q.websocket = q.websocket || equalFold(f.value, "websocket")
+		q.websocket = q.websocket || isWebSocket(f.value)
 	case fieldContentLength:
 		return q.addLength(f.value)
 	case fieldTransferEncoding:
@@ -465,6 +465,10 @@ func (q *request) size() int64 {
 func (q *request) tunnels() bool {
 	return q.upgrade && q.websocket && q.minor > 0 && q.framing == noBody && string(q.method) == "GET"
 }
+
+// isWebSocket reports whether an Upgrade is the one that is passed on. Another one beside it is not:
+// a target that takes up h2c would be a way around all rules.
+func isWebSocket(value []byte) bool { return equalFold(value, "websocket") }
 
 // keeps reports whether the client wants its connection kept.
 func (q *request) keeps() bool {

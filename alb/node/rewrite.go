@@ -54,7 +54,7 @@ func (x *exchange) targetHead() {
 	tunnel := q.tunnels()
 	for i := range q.fields {
 		f := &q.fields[i]
-		if tunnel && f.kind == fieldUpgrade {
+		if tunnel && f.kind == fieldUpgrade && isWebSocket(f.value) {
 			h.add(nameUpgrade, f.value, fieldUpgrade)
 			h.add(nameConnection, valueUpgrade, fieldConnection)
 			tunnel = false

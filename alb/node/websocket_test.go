@@ -210,6 +210,16 @@ func TestWebSocket_OtherUpgradesAreNotPassedOn(t *testing.T) {
 	}
 }
 
+// Beside websocket nothing else is: a target that takes up h2c would be a way around all rules.
+func TestWebSocket_AnotherUpgradeBesideItIsNotPassedOn(t *testing.T) {
+	target, heads := tunnelled(t, echoing)
+	s := newStack(t, target).run()
+	s.dial().send("GET / HTTP/1.1\r\nHost: a.b\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n\r\n").upgraded()
+	if head := <-heads; strings.Contains(head, "h2c") || strings.Count(head, "Upgrade: websocket\r\n") != 1 {
+		t.Errorf("%q", head)
+	}
+}
+
 // An open tunnel holds neither a page nor an exchange's worth of memory for each side.
 func BenchmarkWebSocket_Message(b *testing.B) {
 	s := newStack(b, backend(b, func(_ int, conn net.Conn, r *bufio.Reader) {
