@@ -84,18 +84,19 @@ func (u *http1Back) close() {
 	u.conn.Close()
 }
 
-// usable reports whether an idle connection has neither ended nor sent anything (ALB-012).
+// usable reports whether an idle connection has neither ended nor sent anything (ALB-012). Below TLS
+// that is not enough: a record may have come together with the last one of the response.
 func (u *http1Back) usable() bool {
 	at := time.Unix(1, 0)
 	if u.below != nil {
 		u.quiet = false
-		if u.below.Control(u.peek) == nil && u.quiet {
-			return true
+		quiet := u.below.Control(u.peek) == nil && u.quiet
+		if u.raw != nil {
+			return quiet
 		}
-		at = time.Now().Add(time.Millisecond) // it may be a session ticket
-	}
-	if u.raw != nil {
-		return false
+		if !quiet {
+			at = time.Now().Add(time.Millisecond) // it may be a session ticket
+		}
 	}
 	u.armed = time.Time{}
 	u.conn.SetReadDeadline(at)

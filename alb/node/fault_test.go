@@ -169,6 +169,52 @@ func newFollowed(s *stack) chan timeline.Epilogue {
 	return c
 }
 
+// What a target sends after its response is nobody's answer, although it came in the same segment and
+// TLS has it at hand already.
+func TestHTTPSTarget_BytesAfterAResponseEndTheConnection(t *testing.T) {
+	target := backend(t, func(_ int, conn net.Conn, _ *bufio.Reader) {
+		own := testCertificate("target", ecdsaKey, "a.test")
+		pair := must(tls.X509KeyPair([]byte(own.Chain), []byte(own.Key)))
+		wire := &together{Conn: conn}
+		session := tls.Server(wire, &tls.Config{Certificates: []tls.Certificate{pair}})
+		for r := bufio.NewReader(session); ; {
+			if _, _, err := readRequest(r); err != nil {
+				return
+			}
+			wire.holding = true
+			io.WriteString(session, hello)
+			io.WriteString(session, strings.Replace(hello, "hello", "wrong", 1))
+			wire.release()
+		}
+	})
+	c := overTLS(newStack(t, target)).run().dial()
+	for range 3 {
+		if _, body := c.send(get).response("GET"); body != "hello" {
+			t.Fatal(body)
+		}
+	}
+}
+
+// together sends what is written while it is holding in one piece.
+type together struct {
+	net.Conn
+	holding bool
+	held    []byte
+}
+
+func (c *together) Write(p []byte) (int, error) {
+	if !c.holding {
+		return c.Conn.Write(p)
+	}
+	c.held = append(c.held, p...)
+	return len(p), nil
+}
+
+func (c *together) release() {
+	c.Conn.Write(c.held)
+	c.holding, c.held = false, nil
+}
+
 func TestEpilogue_TellsHowTheTargetWentOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		end    func(conn net.Conn)
