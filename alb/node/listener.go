@@ -181,6 +181,13 @@ func newConnectionID() string {
 	return string(appendHex(appendHex(b, rand.Uint64(), 16), rand.Uint64(), 16))
 }
 
+// connections returns the number of client connections now.
+func (l *listener) connections() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
 // quit makes idle connections close now and others after their request.
 func (l *listener) quit() {
 	l.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,7 @@ type Node struct {
 
 	mu        sync.Mutex
 	listeners map[string]*listener
+	deleted   []*listener           // that still have connections
 	targets   map[string]*target    // by registration
 	lives     map[string]*groupLife // by target group
 	ownSealer *sealer               // for snapshots without a key
@@ -238,6 +240,7 @@ func (n *Node) closeListeners(wanted map[string]*route, addresses map[string][]n
 			l.route.Store(nil)
 			l.quit()
 			delete(n.listeners, arn)
+			n.deleted = append(n.deleted, l)
 		}
 	}
 }
@@ -256,6 +259,11 @@ func (n *Node) openListeners(wanted map[string]*route, addresses map[string][]ne
 		}
 	}
 	return failed
+}
+
+// everyListener returns the listeners there are, and those that are gone but have connections. n.mu is held.
+func (n *Node) everyListener() []*listener {
+	return slices.AppendSeq(slices.Clone(n.deleted), maps.Values(n.listeners))
 }
 
 // InFlight returns the number of requests on a registration now.
@@ -314,6 +322,7 @@ func (n *Node) pass(now time.Time) (next time.Time) {
 		}
 		n.serve(l)
 	}
+	n.deleted = slices.DeleteFunc(n.deleted, func(l *listener) bool { return l.connections() == 0 })
 	for id, t := range n.targets {
 		n.keepChecker(t)
 		next = earlier(next, t.pool.expire(now))
@@ -412,7 +421,7 @@ func (n *Node) shutDown() {
 	n.followers.end()
 	n.mu.Lock()
 	n.over = true
-	lns, tgts := maps.Clone(n.listeners), maps.Clone(n.targets)
+	lns, tgts := n.everyListener(), maps.Clone(n.targets)
 	for _, l := range lns {
 		l.unbind(nil)
 		l.quit()

@@ -15,10 +15,8 @@ func (n *Node) Connections() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	sum := 0
-	for _, l := range n.listeners {
-		l.mu.Lock()
-		sum += len(l.conns)
-		l.mu.Unlock()
+	for _, l := range n.everyListener() {
+		sum += l.connections()
 	}
 	return sum
 }
