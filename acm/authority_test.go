@@ -183,6 +183,27 @@ func TestRequest_TokenMeansTheSameForAnHour(t *testing.T) {
 	})
 }
 
+func TestRequest_TokenMeansTheSameAtTheSameTime(t *testing.T) {
+	a := newAuthority(t)
+	arns := make(chan string, 4)
+	var all sync.WaitGroup
+	for range cap(arns) {
+		all.Go(func() {
+			arn, err := a.RequestCertificate(t.Context(), RequestCertificateInput{DomainName: "a.test", KeyAlgorithm: "RSA_2048", IdempotencyToken: "once"})
+			if err != nil {
+				t.Error(err)
+			}
+			arns <- arn
+		})
+	}
+	all.Wait()
+	for first := <-arns; len(arns) > 0; {
+		if again := <-arns; again != first {
+			t.Errorf("%s and %s", first, again)
+		}
+	}
+}
+
 func TestRequest_Refusals(t *testing.T) {
 	a := newAuthority(t)
 	for want, in := range map[string]RequestCertificateInput{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func (a *Authority) RequestCertificate(ctx context.Context, in RequestCertificat
 	if err := in.check(); err != nil {
 		return "", err
 	}
-	if arn := a.requested(in); arn != "" {
+	if arn := requested(a.all(), in); arn != "" {
 		return arn, nil
 	}
 	c := in.certificate()
@@ -38,6 +39,9 @@ func (a *Authority) RequestCertificate(ctx context.Context, in RequestCertificat
 		return "", err
 	}
 	err = a.update(ctx, func(t *tx) error {
+		if c.ARN = requested(slices.Collect(maps.Values(t.rows)), in); c.ARN != "" {
+			return nil // another request with the token was faster
+		}
 		c.ARN, c.CreatedAt = t.newARN(), c.IssuedAt
 		c.Event = t.event(0, c.ARN, fmt.Sprintf("issued a certificate for %s by the local authority", strings.Join(c.SubjectAlternativeNames, ", ")),
 			map[string]string{"renewAt": c.RenewAt.Format(time.DateOnly)})
@@ -85,12 +89,12 @@ func invalidDomain(name, member string) error {
 }
 
 // requested returns the certificate of the same request with the same token within the hour.
-func (a *Authority) requested(in RequestCertificateInput) string {
+func requested(all []*Certificate, in RequestCertificateInput) string {
 	if in.IdempotencyToken == "" {
 		return ""
 	}
 	want := in.certificate()
-	for _, c := range a.all() {
+	for _, c := range all {
 		if c.IdempotencyToken == want.IdempotencyToken && c.DomainName == want.DomainName &&
 			slices.Equal(c.SubjectAlternativeNames, want.SubjectAlternativeNames) && time.Since(c.CreatedAt) < idempotent {
 			return c.ARN
