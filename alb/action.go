@@ -232,6 +232,8 @@ func (r RedirectConfig) resolve(at scope) (*RedirectConfig, error) {
 		return nil, invalid("The redirect path '%s' must begin with '/' and cannot be longer than '128' characters", r.Path)
 	case len(r.Query) > 128 || strings.HasPrefix(r.Query, "?"):
 		return nil, invalid("The redirect query '%s' must not begin with '?' and cannot be longer than '128' characters", r.Query)
+	case !printable.MatchString(r.Host + r.Path + r.Query):
+		return nil, invalid("The redirect host, path and query must be printable ASCII") // a line break would end the Location
 	case at.protocol == "HTTPS" && r.Protocol == "HTTP":
 		return nil, refuse("InvalidLoadBalancerAction", "The redirect configuration is not valid because it redirects HTTPS to HTTP.")
 	case r.loops(at):

@@ -109,6 +109,8 @@ func (h HealthCheck) check(version string) error {
 		return invalid("Health check port '%s' must be '%s' or a number from 1 to 65535", h.Port, trafficPort)
 	case !strings.HasPrefix(h.Path, "/") || len(h.Path) > 1024:
 		return invalid("Health check path '%s' must begin with '/' and have at most 1024 characters", h.Path)
+	case !printable.MatchString(h.Path):
+		return invalid("Health check path must be printable ASCII") // a line break would be a request of its own
 	}
 	return h.checkMatcher(version)
 }
