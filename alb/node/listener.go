@@ -181,6 +181,14 @@ func newConnectionID() string {
 	return string(appendHex(appendHex(b, rand.Uint64(), 16), rand.Uint64(), 16))
 }
 
+// change makes r the route. Connections that were accepted for another protocol end: what they
+// carry must not be told to targets as https.
+func (l *listener) change(r *route) {
+	if old := l.route.Swap(r); old != nil && old.scheme != r.scheme {
+		l.quit()
+	}
+}
+
 // connections returns the number of client connections now.
 func (l *listener) connections() int {
 	l.mu.Lock()

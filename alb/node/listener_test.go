@@ -1,6 +1,7 @@
 package node
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,4 +31,21 @@ func TestListener_ConnectionsOutliveItButNotTheNode(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+}
+
+// A listener that becomes one for HTTPS serves nobody any more who came without TLS.
+func TestListener_ProtocolChangeEndsConnections(t *testing.T) {
+	s := newStack(t, backend(t, always(hello))).run()
+	c := s.dial()
+	if got := c.send(get).status(); got != 200 {
+		t.Fatal(got)
+	}
+	s.apply(func(next *Snapshot) {
+		setCertificates(next, testCertificate("one", ecdsaKey, "a.test"))
+		next.LoadBalancers[0].Listeners[0].Protocol = "HTTPS"
+	})
+	io.WriteString(c, get)
+	if line, err := c.r.ReadString('\n'); line != "" || err == nil {
+		t.Errorf("got %q, %v", line, err)
+	}
 }

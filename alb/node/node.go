@@ -253,7 +253,7 @@ func (n *Node) openListeners(wanted map[string]*route, addresses map[string][]ne
 			l = newListener(n, arn, addresses[arn])
 			n.listeners[arn] = l
 		}
-		l.route.Store(r)
+		l.change(r)
 		if err := l.bind(); err != nil {
 			failed[arn] = err
 		}
