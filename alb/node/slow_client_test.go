@@ -20,7 +20,7 @@ import (
 
 // slowIdle is the idle timeout of tests whose clients or targets take their time: pause is a fraction of it.
 const (
-	slowIdle = 400 * time.Millisecond
+	slowIdle = 600 * time.Millisecond
 	pause    = 60 * time.Millisecond
 )
 
@@ -32,8 +32,8 @@ var (
 	bigChunk = appendChunk(nil, bigPart)
 )
 
-// shop answers GET /big with bigSize bytes, GET /chunks with as many in chunks, and anything else with hello
-// once the whole request has come.
+// shop answers GET /big with bigSize bytes, GET /chunks with as many in chunks, GET /part with bigPart, and
+// anything else with hello once the whole request has come.
 func shop(t testing.TB) Target {
 	return backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
 		for {
@@ -44,6 +44,8 @@ func shop(t testing.TB) Target {
 			switch _, path, _ := strings.Cut(head, " "); {
 			case strings.HasPrefix(path, "/big "):
 				err = writeBig(conn, "Content-Length: %d\r\n\r\n", bigPart)
+			case strings.HasPrefix(path, "/part "):
+				_, err = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(bigPart), bigPart)
 			case strings.HasPrefix(path, "/chunks "):
 				err = writeBig(conn, "Transfer-Encoding: chunked\r\nX-Size: %d\r\n\r\n", bigChunk)
 				if err == nil {
@@ -381,22 +383,10 @@ func TestPipelining_Thousands(t *testing.T) {
 
 // A client that sends requests without end and reads nothing is given up, and holds up nobody.
 func TestPipelining_WithoutReading(t *testing.T) {
-	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
-		for {
-			head, _, err := readRequest(r)
-			if err != nil {
-				return
-			}
-			if strings.HasPrefix(head, "GET /64k ") {
-				fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(bigPart), bigPart)
-				continue
-			}
-			io.WriteString(conn, hello)
-		}
-	}))
+	s := newStack(t, shop(t))
 	s.attributes().IdleTimeout = slowIdle
 	done := s.run().beside(s.plainly)
-	c, requests := s.dial(), strings.Repeat("GET /64k HTTP/1.1\r\nHost: a.b\r\n\r\n", 1000)
+	c, requests := s.dial(), strings.Repeat("GET /part HTTP/1.1\r\nHost: a.b\r\n\r\n", 1000)
 	sent := 0
 	for err := error(nil); err == nil; sent++ {
 		_, err = io.WriteString(c, requests)

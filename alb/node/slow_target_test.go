@@ -154,7 +154,7 @@ func TestTargetFault_AnyByteStartsTheTimeoutAnew(t *testing.T) {
 				trickle(conn, c.slowly)
 				io.WriteString(conn, c.then)
 			}))
-			s.attributes().IdleTimeout = 4 * pause
+			s.attributes().IdleTimeout = 5 * pause
 			if res, body := s.run().dial().send(get).response("GET"); res.StatusCode != 200 || body != "hello" {
 				t.Errorf("%s %q", res.Status, body)
 			}

@@ -16,7 +16,7 @@ var errInterrupted = errors.New("interrupted")
 type upload struct {
 	done     chan struct{}
 	stopping atomic.Bool
-	reading  atomic.Bool // waiting for the client, not for the target
+	reading  atomic.Bool // waiting for the client, not for the target, or it has stalled
 	stopped  bool
 	finished bool           // the whole body was sent; valid after done
 	cause    timeline.Cause // what the client did wrong; valid after done
@@ -41,7 +41,7 @@ func (up *upload) run(x *exchange) {
 		}
 		up.reading.Store(true)
 		p, err := x.front.next(true)
-		up.reading.Store(false)
+		up.reading.Store(isTimeout(err))
 		switch {
 		case err == io.EOF:
 			up.finished = x.back.finish(x.front.trailers()) == nil && x.back.flush() == nil
@@ -62,7 +62,7 @@ var errTarget = errors.New("target takes no more")
 
 // splice lets the kernel move what is left of a large body, if both sides can. A short read deadline
 // each time shows that bytes still come.
-func (up *upload) splice(x *exchange) error {
+func (up *upload) splice(x *exchange) (failed error) {
 	from, ok := x.front.(direct)
 	to, can := x.back.(direct)
 	if !ok || !can {
@@ -74,7 +74,7 @@ func (up *upload) splice(x *exchange) error {
 		return nil
 	}
 	up.reading.Store(true)
-	defer up.reading.Store(false)
+	defer func() { up.reading.Store(isTimeout(failed)) }()
 	idle := x.idleTimeout()
 	for last := time.Now(); remain > 0; {
 		now := time.Now()
