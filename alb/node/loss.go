@@ -77,15 +77,18 @@ func (x *exchange) lossCause(err error) timeline.Cause {
 	return timeline.TargetClosedInflight
 }
 
-// truncate ends a response of which a part may have been sent.
+// truncate ends a response in its middle. What the front has kept of it leaves first: the status that
+// is reported is one that the client sees.
 func (x *exchange) truncate(err error) {
 	x.o.Detail = err.Error()
-	x.front.cut()
 	var client errClient
 	if why := x.back.ended(); errors.As(err, &client) || why == endedByClient || why == endedByUpload {
+		x.front.cut()
 		x.o.EndedBy = "client"
 		return
 	}
+	x.front.flush()
+	x.front.cut()
 	x.o.Cause = timeline.TruncatedResponse
 	switch x.back.ended() {
 	case endedByDraining:

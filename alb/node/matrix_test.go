@@ -258,3 +258,17 @@ func TestMatrix_20_TargetMade502And504PassThrough(t *testing.T) {
 		s.stop()
 	}
 }
+
+// A target that breaks off right behind its head: the client has seen the status that is logged.
+func TestMatrix_19_TheStatusHasBeenSent(t *testing.T) {
+	s := newStack(t, backend(t, always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nno size\r\n"))).run()
+	const want = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n3\r\nabc\r\n"
+	if got := s.dial().send(get).rest(); got != want {
+		t.Errorf("%q", got)
+	}
+	o := s.record.one(t)
+	checkRow(t, o, row{200, 200, "xxx", timeline.TruncatedResponse})
+	if o.SentBytes != int64(len(want)) {
+		t.Errorf("%d bytes sent", o.SentBytes)
+	}
+}
