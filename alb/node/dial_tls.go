@@ -46,6 +46,15 @@ func (x *exchange) secureFailure(ctx context.Context, t *target) timeline.Cause 
 // registration on its address.
 func (t *target) tlsConfig(protocols []string) *tls.Config {
 	t.sessions.Do(func() { t.sessionCache = tls.NewLRUClientSessionCache(sessionsPerTarget) })
-	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, NextProtos: protocols,
-		ClientSessionCache: t.sessionCache, Renegotiation: tls.RenegotiateFreelyAsClient}
+	c := offerToTargets(protocols...)
+	c.ClientSessionCache, c.Renegotiation = t.sessionCache, tls.RenegotiateFreelyAsClient
+	return c
+}
+
+// offerToTargets is what requests and health checks alike offer: by a policy of ELB's own, which is wider
+// than what the TLS library would offer by itself (ALB-054, ALB-064).
+func offerToTargets(protocols ...string) *tls.Config {
+	policy, _ := PolicyNamed("ELBSecurityPolicy-TLS13-1-0-2021-06")
+	own := policy.settings()
+	return &tls.Config{InsecureSkipVerify: true, MinVersion: own.MinVersion, CipherSuites: own.CipherSuites, NextProtos: protocols}
 }

@@ -169,6 +169,32 @@ func newFollowed(s *stack) chan timeline.Epilogue {
 	return c
 }
 
+// Old targets are spoken to, by requests and by health checks.
+func TestHTTPSTarget_OldProtocolsAndCiphers(t *testing.T) {
+	certificate := testCertificate("target", rsaKey, "a.test")
+	pair := must(tls.X509KeyPair([]byte(certificate.Chain), []byte(certificate.Key)))
+	for name, config := range map[string]*tls.Config{
+		"TLS 1.0":            {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10},
+		"no forward secrecy": {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config.Certificates = []tls.Certificate{pair}
+			target := backend(t, func(_ int, conn net.Conn, _ *bufio.Reader) {
+				session := tls.Server(conn, config)
+				always(hello)(0, session, bufio.NewReader(session))
+			})
+			s := overTLS(newStack(t, target)).run()
+			if got := s.dial().send(get).status(); got != 200 {
+				t.Error(got, s.record.one(t).Detail)
+			}
+			check := &checkSettings{HealthCheck: HealthCheck{Protocol: "HTTPS", Path: "/", Timeout: 10 * time.Second, Matcher: "200"}, to: target.Addr}
+			if p := s.probe(t.Context(), check); !p.ok {
+				t.Error(p.detail)
+			}
+		})
+	}
+}
+
 // What a target sends after its response is nobody's answer, although it came in the same segment and
 // TLS has it at hand already.
 func TestHTTPSTarget_BytesAfterAResponseEndTheConnection(t *testing.T) {

@@ -48,7 +48,7 @@ func (s *checkSettings) path() string {
 // askHTTP2 asks over a fresh connection and returns the status, or the gRPC code.
 func (s *checkSettings) askHTTP2(ctx context.Context, conn net.Conn) (int, error) {
 	if s.Protocol == "HTTPS" {
-		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) // ALB-054
+		secure := tls.Client(conn, offerToTargets("h2"))
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return 0, err
 		}

@@ -233,7 +233,7 @@ func (n *Node) askHealth(ctx context.Context, s *checkSettings) (int, error) {
 		return s.askHTTP2(ctx, conn)
 	}
 	if s.Protocol == "HTTPS" {
-		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // ALB-054: certificates of targets are not checked
+		conn = tls.Client(conn, offerToTargets())
 	}
 	if _, err := conn.Write(healthRequest(s)); err != nil {
 		return 0, err
