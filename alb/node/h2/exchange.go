@@ -244,7 +244,7 @@ func (s *Stream) Send(p []byte, end bool) error {
 		p = p[n:]
 		done := len(p) == 0 && (s.ownEnded || !end)
 		if !done {
-			c.blocked = append(c.blocked, s)
+			c.awaitRoom(s)
 		}
 		c.mu.Unlock()
 		c.flush()

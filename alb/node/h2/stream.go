@@ -28,6 +28,7 @@ type Stream struct {
 	err                      error // why the stream ended before its end
 	onEnd                    func()
 	interrupted              bool
+	blocked                  bool // in conn.blocked
 	last                     tail
 	sendWindow               int64
 	recvWindow, recvConsumed int64
@@ -109,7 +110,7 @@ func (s *Stream) renew() {
 	read, write := s.canRead, s.canWrite
 	read.reset()
 	write.reset()
-	*s = Stream{conn: s.conn, fields: fields[:0], trailers: trailers[:0], canRead: read, canWrite: write}
+	*s = Stream{conn: s.conn, blocked: s.blocked, fields: fields[:0], trailers: trailers[:0], canRead: read, canWrite: write}
 }
 
 // takeHead moves a decoded head into the stream.

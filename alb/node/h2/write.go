@@ -147,9 +147,18 @@ func (c *Conn) arm() {
 	}
 }
 
+// awaitRoom has a stream told when there may be room for its data.
+func (c *Conn) awaitRoom(s *Stream) {
+	if !s.blocked {
+		s.blocked = true
+		c.blocked = append(c.blocked, s)
+	}
+}
+
 // releaseBlocked lets streams try again to append their data.
 func (c *Conn) releaseBlocked() {
 	for i, s := range c.blocked {
+		s.blocked = false
 		s.canWrite.signal()
 		c.blocked[i] = nil
 	}
