@@ -107,9 +107,10 @@ func (b *bench) startEcho(address string) (netip.AddrPort, error) {
 	return l.Addr().(*net.TCPAddr).AddrPort(), nil
 }
 
-// echo upgrades to WebSocket; to a plain request, as of a health check, it answers 200.
+// echo upgrades to WebSocket; to a plain request, as of a health check, it answers 200 once all of it has come.
 func echo(w http.ResponseWriter, r *http.Request) {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		io.Copy(io.Discard, r.Body)
 		io.WriteString(w, "ready")
 		return
 	}

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"slices"
@@ -191,6 +194,48 @@ func TestLoadWith_EndsAtTheFirstFailure(t *testing.T) {
 	})
 	if err != context.Canceled || ctx.Err() != nil {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+// A slow client of HTTP/2 gets as many bytes as it has made room for.
+func TestSlowWindow_IsOpenedByteByByte(t *testing.T) {
+	asked, result := make(chan string, 1), make(chan error, 1)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Proto + " " + r.Method + " " + r.URL.Path
+		_, err := w.Write(make([]byte, 64<<10))
+		result <- err
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	c, err := slowWindow(netip.MustParseAddrPort(s.Listener.Addr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := <-asked; got != "HTTP/2.0 GET /64k" {
+		t.Errorf("the server got %s", got)
+	}
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	for data := 0; data < 3; {
+		if err := c.step(); err != nil {
+			t.Fatal(err)
+		}
+		head := make([]byte, 9)
+		for head[3] != 0 || head[2] == 0 { // DATA
+			if _, err := io.ReadFull(c, head); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.CopyN(io.Discard, c, int64(head[0])<<16|int64(head[1])<<8|int64(head[2])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		data += int(head[2])
+	}
+	select {
+	case err := <-result:
+		t.Errorf("the whole answer was sent: %v", err)
+	default:
 	}
 }
 

@@ -43,6 +43,9 @@ func (b *bench) compareProxies(ctx context.Context) error {
 		return err
 	}
 	b.reportComparisons(a.compareAll(ctx))
+	if err := a.measureSlowClients(ctx); err != nil && ctx.Err() == nil {
+		b.report.skip("proxy: slow clients", "p99", err.Error())
+	}
 	if err := a.measureGrowth(ctx); err != nil && ctx.Err() == nil {
 		b.report.skip("proxy: growth", "CPU a small request", err.Error())
 	}

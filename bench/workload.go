@@ -66,7 +66,7 @@ func workloadNames() []string {
 	for _, w := range workloads {
 		names = append(names, w.name)
 	}
-	return append(names, "idle", "growth")
+	return append(names, "idle", "slow", "growth")
 }
 
 func overWrk(scheme, path string, connections int, headers ...string) func(context.Context, *bench, netip.AddrPort, time.Duration) (sample, error) {
