@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -37,8 +38,16 @@ func (e Explanation) Text(w io.Writer, options TextOptions) error {
 	if e.Missing != "" {
 		p.wrapped("", e.Missing)
 	}
-	_, err := io.WriteString(w, p.text.String())
+	_, err := io.WriteString(w, strings.Map(visible, p.text.String()))
 	return err
+}
+
+// visible replaces what a terminal would obey: paths and trace ids are the client's own words.
+func visible(r rune) rune {
+	if r != '\n' && unicode.IsControl(r) {
+		return utf8.RuneError
+	}
+	return r
 }
 
 func were(dropped uint64) string {

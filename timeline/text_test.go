@@ -54,6 +54,16 @@ func TestText_SeveralReasons(t *testing.T) {
 	golden(t, "several.txt", text(t, e))
 }
 
+// A client's words must not steer the terminal that they are shown on.
+func TestText_ShowsNoControlCharacters(t *testing.T) {
+	e := told(t, running+`3.1 fail 502 conn_refused on=B state=healthy n=2`).explain()
+	e.Clusters[0].Sentence += " \x1b[2J\u009b2J\r"
+	got := string(text(t, e))
+	if strings.ContainsAny(got, "\x1b\u009b\r") || !strings.Contains(got, "\ufffd[2J") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestText_NothingFailed(t *testing.T) {
 	s := told(t, running+`0 ok n=1204 on=A every=0.1`)
 	if got, want := string(text(t, s.explain())), "0 of 1,204 requests failed in the last 10 m.\n"; got != want {
