@@ -194,7 +194,7 @@ func (a *arena) measureSlowClients(ctx context.Context) error {
 
 // slowRound measures one proxy, first alone.
 func (a *arena) slowRound(ctx context.Context, p proxy, s *slowness) error {
-	a.steady(ctx, p) // opens connections to targets
+	steadyLoad(ctx, netip.AddrPortFrom(p.at(), plainPort), slowSettle/2) // opens connections to targets
 	alone, err := a.steady(ctx, p)
 	if err != nil {
 		return err
