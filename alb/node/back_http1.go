@@ -354,13 +354,12 @@ func (u *http1Back) ended() int32      { return u.why.Load() }
 // end closes the connection under the request that uses it. The first reason stands. For a client that
 // left, only the wait is ended: see outlive.
 func (u *http1Back) end(why int32) {
-	switch {
-	case !u.why.CompareAndSwap(endedNot, why):
-	case why == endedByClient && u.raw != nil:
+	u.why.CompareAndSwap(endedNot, why)
+	if why == endedByClient && u.raw != nil {
 		u.conn.SetReadDeadline(time.Unix(1, 0))
-	default:
-		u.conn.Close()
+		return
 	}
+	u.conn.Close() // also after a client that left: what follows must not outlive draining
 }
 
 // release keeps the connection if the request and the response are whole, or if nothing was sent.

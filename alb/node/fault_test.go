@@ -305,6 +305,20 @@ func TestEpilogue_After460TheTargetSeesTheEndAndIsHeard(t *testing.T) {
 	}
 }
 
+// Draining that ends in the moment in which the client leaves closes the connection all the same.
+func TestEpilogue_DrainingEndsWhatTheClientLeft(t *testing.T) {
+	ended := make(chan struct{})
+	target := backend(t, func(_ int, _ net.Conn, r *bufio.Reader) { r.ReadByte(); close(ended) })
+	conn := must(net.Dial("tcp", target.Addr.String()))
+	b := newHTTP1Back(&pool{}, conn, &connectionTally{})
+	b.end(endedByClient)
+	b.end(endedByDraining)
+	<-ended
+	if why := b.ended(); why != endedByClient {
+		t.Errorf("ended by %d", why)
+	}
+}
+
 func TestEpilogue_EndsWithTheNode(t *testing.T) {
 	s := newStack(t, backend(t, func(_ int, _ net.Conn, r *bufio.Reader) {
 		readRequest(r)
