@@ -43,10 +43,10 @@ type peer struct {
 	text     string // addr
 	id       uint64 // requests are numbered within it
 	requests uint64
-	proto    string       // HTTP/2.0; empty: HTTP/1.1 or 1.0, as the request says
-	kind     string       // http, https or h2
-	traceID  string       // TID_ and 32 hex digits
-	tls      timeline.TLS // zero: none
+	proto    string        // HTTP/2.0; empty: HTTP/1.1 or 1.0, as the request says
+	kind     string        // http, https or h2
+	traceID  string        // TID_ and 32 hex digits
+	tls      *timeline.TLS // nil: none
 }
 
 // begin makes an exchange ready for a request whose first byte came at now.
@@ -57,7 +57,10 @@ func (x *exchange) begin(l *listener, r *route, f front, p *peer, now time.Time)
 	*o = timeline.Outcome{} // and then by member: no second one of that size on the stack
 	o.Start, o.LoadBalancer, o.Listener, o.Client, o.Scheme = now, r.lb.ID, r.listener, p.text, r.scheme
 	o.RequestTime, o.TargetTime, o.ResponseTime, o.SnapshotVersion = -1, -1, -1, r.version
-	o.Type, o.TLS, o.ConnTraceID = p.kind, p.tls, p.traceID
+	o.Type, o.ConnTraceID = p.kind, p.traceID
+	if p.tls != nil {
+		o.TLS = *p.tls
+	}
 	x.req = request{fields: x.req.fields[:0]}
 	x.affinity = affinity{}
 	x.headBytes, x.back, x.up, x.sent, x.since = 0, nil, nil, time.Time{}, time.Time{}

@@ -144,6 +144,9 @@ func (c *http1Conn) once() bool {
 	if r == nil {
 		return false
 	}
+	if c.peer.requests == 0 {
+		stretch(false)
+	}
 	c.begin(r, time.Now())
 	if !c.handle() {
 		return false

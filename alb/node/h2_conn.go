@@ -47,6 +47,7 @@ func (c *h2Conn) handle(s *h2.Stream) {
 	if c.listener.node.retiring.Load() {
 		c.conn.GoAway()
 	}
+	stretch(false)
 	f := h2Fronts.Get().(*h2Front)
 	f.serve(c, s, r)
 	f.stream, f.watcher = nil, nil

@@ -63,8 +63,9 @@ func (h *handshake) serve() {
 	switch {
 	case err == nil:
 		state := secure.ConnectionState()
-		h.peer.tls = s.describe(state)
-		record.TLS, record.Handshake = h.peer.tls, time.Since(h.began)
+		session := s.describe(state)
+		h.peer.tls = &session
+		record.TLS, record.Handshake = session, time.Since(h.began)
 		l.report(r, record)
 		if state.NegotiatedProtocol == "h2" {
 			h.next = newH2Conn(l, secure, h.peer)
