@@ -19,6 +19,7 @@ func TestReports_ReachTheNextDaemonOnce(t *testing.T) {
 	eventually(t, "the target is healthy", func() bool { return d.isKnown(node.Healthy) })
 	app.set(true, 503)
 	mustAsk(t, addr, 503)
+	eventually(t, "the outcome, which comes after the answer", func() bool { return d.state().Last == 1 })
 	if err := d.client.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +29,7 @@ func TestReports_ReachTheNextDaemonOnce(t *testing.T) {
 	app.set(false, 503)
 	eventually(t, "the target is unhealthy", func() bool { return d.state().Targets[0].State == node.Unhealthy })
 	mustAsk(t, addr, 503) // fail-open
+	eventually(t, "both outcomes", func() bool { return d.state().Last == 3 })
 	if s := d.state(); s.Waiting != 2 || s.Last != 3 {
 		t.Errorf("%d of %d records wait, want 2 of 3", s.Waiting, s.Last)
 	}
