@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -91,17 +93,25 @@ func (a *awsCLI) createTargetGroup(name string) string {
 		"--unhealthy-threshold-count", "3", "--query", "TargetGroups[0].TargetGroupArn", "--output", "text")
 }
 
-// createListeners creates the chapter's two listeners. HTTPS is refused, so the one that
-// forwards is HTTP, on the same port.
+// createListeners creates the chapter's two listeners. The chapter's certificate is not
+// known here, so the one that forwards gets one that was asked for.
 func (a *awsCLI) createListeners(balancer string) (forwards string) {
 	a.p.Helper()
-	https := a.Fail("elbv2", "create-listener", "--load-balancer-arn", balancer, "--protocol", "HTTPS", "--port", "443", "--certificates",
-		"CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/abc-123", "--default-actions", notFound)
-	if !strings.Contains(https, "CreateListener") || !strings.Contains(https, "HTTPS") || !strings.Contains(https, "HTTP ") {
-		a.p.Errorf("an HTTPS listener is refused with %q", https)
+	https := func(certificate string) []string {
+		return []string{"elbv2", "create-listener", "--load-balancer-arn", balancer, "--protocol", "HTTPS", "--port", "443",
+			"--certificates", "CertificateArn=" + certificate, "--default-actions", notFound}
+	}
+	out := a.Fail(https("arn:aws:acm:us-east-1:123456789012:certificate/abc-123")...)
+	if !strings.Contains(out, "CertificateNotFound") || !strings.Contains(out, "certificate/abc-123' not found") {
+		a.p.Errorf("an HTTPS listener with a certificate that nobody knows is refused with %q", out)
 	}
 	a.Run("elbv2", "create-listener", "--load-balancer-arn", balancer, "--protocol", "HTTP", "--port", "80", "--default-actions", redirect)
-	a.Run("elbv2", "create-listener", "--load-balancer-arn", balancer, "--protocol", "HTTP", "--port", "443", "--default-actions", notFound)
+	a.Run(https(a.Run("acm", "request-certificate", "--domain-name", "shop.example.com", "--query", "CertificateArn", "--output", "text"))...)
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(a.p.Run("trust", "--pem").stdout)) {
+		a.p.Fatal("drydock trust --pem prints no certificate")
+	}
+	a.p.secure = map[int]*tls.Config{443: {RootCAs: roots, ServerName: "shop.example.com"}}
 	return a.Run("elbv2", "describe-listeners", "--load-balancer-arn", balancer, "--query", "Listeners[?Port==`443`].ListenerArn", "--output", "text")
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,6 +85,7 @@ type installation struct {
 	endpoint string   // URL of the daemon; it stays the same when the daemon is restarted
 	instance string
 	process  *process
+	secure   map[int]*tls.Config // of the listeners that speak HTTPS
 }
 
 // newProgram starts a daemon that is taken down, with everything that is its own, when the
@@ -267,7 +269,11 @@ func readLines[T any](t *testing.T, r io.Reader) []T {
 
 // URL is where a listener answers.
 func (p *program) URL(port int, path string) string {
-	return fmt.Sprintf("http://127.0.0.1:%d%s", port+p.offset, path)
+	scheme := "http"
+	if p.secure[port] != nil {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, port+p.offset, path)
 }
 
 // Get asks a listener once, on a connection of its own.
@@ -281,7 +287,7 @@ func (p *program) Get(port int, path string) (status int, body string) {
 }
 
 func (p *program) get(port int, path string) (status int, body string, err error) {
-	plain := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true},
+	plain := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: p.secure[port], ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := plain.Get(p.URL(port, path))
 	if err != nil {
