@@ -106,12 +106,12 @@ status codes: 5000 2xx, 0 3xx, 0 4xx, 0 5xx
 `
 
 func TestReadH2load(t *testing.T) {
-	if s, err := readH2load(h2loadOutput); err != nil || s.requests != 5000 {
+	if s, err := readH2load(h2loadOutput); err != nil || s.requests != 5000 || s.took != 2*time.Second {
 		t.Errorf("read %+v, %v", s, err)
 	}
 	for _, bad := range []string{
 		"", strings.Replace(h2loadOutput, "protocol: h2", "protocol: http/1.1", 1), strings.Replace(h2loadOutput, "5000 succeeded", "4999 succeeded", 1),
-		strings.ReplaceAll(h2loadOutput, "5000 ", "0 "),
+		strings.ReplaceAll(h2loadOutput, "5000 ", "0 "), strings.Replace(h2loadOutput, "finished in", "in", 1),
 	} {
 		if s, err := readH2load(bad); err == nil {
 			t.Errorf("%q was read as %+v", bad, s)
