@@ -3,6 +3,7 @@ package node
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -126,8 +127,9 @@ func TestTLS_ServesHTTPClients(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(cert.Chain))
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: false}
-	transport.DialContext = nil
-	transport.Dial = func(string, string) (net.Conn, error) { return net.Dial("tcp", s.addr) }
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", s.addr)
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	c := &http.Client{Transport: transport}
 	for range 3 {
