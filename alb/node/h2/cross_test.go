@@ -24,7 +24,7 @@ func TestMaxRequests_WhatCrossesGoAwayHarmsNobody(t *testing.T) {
 	for name, send := range frames {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, _ := meet(t, Config{MaxRequests: 2, Handler: func(s *Stream) { time.Sleep(time.Second); say(s, "hi") }})
+				p, _ := meet(t, Config{MaxRequests: 2, Handler: func(s *Stream) { time.Sleep(time.Duration(s.ID()) * time.Second); say(s, "hi") }})
 				p.request(true)
 				p.request(true)
 				send(p, p.request(false))
