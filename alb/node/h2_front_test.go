@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -16,13 +15,8 @@ import (
 	"time"
 
 	"drydock/alb/node/h2"
+	"drydock/alb/node/h2/spectest"
 	"drydock/timeline"
-
-	"github.com/summerwind/h2spec/config"
-	"github.com/summerwind/h2spec/generic"
-	"github.com/summerwind/h2spec/hpack"
-	"github.com/summerwind/h2spec/http2"
-	"github.com/summerwind/h2spec/spec"
 )
 
 // h2Stack is a node with an HTTPS listener.
@@ -145,46 +139,7 @@ func texts(fields []h2.Field) (list []string) {
 func TestH2Spec_ThroughTheNode(t *testing.T) {
 	body := strings.Repeat("hello ", 20)
 	s := h2Stack(t, backend(t, always(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)))).run()
-	addr := netip.MustParseAddrPort(s.addr)
-	c := &config.Config{Host: addr.Addr().String(), Port: int(addr.Port()), Path: "/", Timeout: 2 * time.Second,
-		MaxHeaderLen: 4000, TLS: true, Insecure: true, Strict: true}
-	passed := 0
-	silently(func() {
-		for _, group := range []*spec.TestGroup{generic.Spec(), http2.Spec(), hpack.Spec()} {
-			group.Test(c)
-			passed += group.PassedCount
-			for _, failed := range specFailures(group) {
-				t.Error(failed)
-			}
-		}
-	})
-	if passed < 146 {
-		t.Errorf("%d cases passed, want all 146", passed)
-	}
-}
-
-func specFailures(g *spec.TestGroup) (all []string) {
-	for _, test := range g.Tests {
-		if r := test.Result; r == nil || r.Failed || r.Skipped {
-			detail := ""
-			if r != nil && r.Error != nil {
-				detail = r.Error.Error()
-			}
-			all = append(all, g.ID()+": "+test.Desc+": "+detail)
-		}
-	}
-	for _, sub := range g.Groups {
-		all = append(all, specFailures(sub)...)
-	}
-	return all
-}
-
-// silently keeps off the standard output what f writes there.
-func silently(f func()) {
-	out := os.Stdout
-	defer func() { os.Stdout = out }()
-	os.Stdout, _ = os.Open(os.DevNull)
-	f()
+	spectest.Run(t, netip.MustParseAddrPort(s.addr))
 }
 
 // echoHead answers with the head it got, and whether a body came, as its body.

@@ -9,50 +9,19 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/summerwind/h2spec/config"
-	"github.com/summerwind/h2spec/generic"
-	"github.com/summerwind/h2spec/hpack"
-	"github.com/summerwind/h2spec/http2"
-	"github.com/summerwind/h2spec/spec"
+	"drydock/alb/node/h2/spectest"
 )
 
 // TestH2Spec runs every case of h2spec against a server on TLS.
 func TestH2Spec(t *testing.T) {
 	l := serveTLS(t, Config{Handler: greet})
-	c := &config.Config{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Path: "/", Timeout: 2 * time.Second,
-		MaxHeaderLen: 4000, TLS: true, Insecure: true, Strict: true}
-	total := 0
-	for _, group := range []*spec.TestGroup{generic.Spec(), http2.Spec(), hpack.Spec()} {
-		group.Test(c)
-		total += group.PassedCount
-		for _, failed := range failures(group) {
-			t.Error(failed)
-		}
-	}
-	if total < 146 {
-		t.Errorf("%d cases passed, want all 146", total)
-	}
-}
-
-func failures(g *spec.TestGroup) (all []string) {
-	for _, test := range g.Tests {
-		if r := test.Result; r == nil || r.Failed || r.Skipped {
-			detail := ""
-			if r != nil && r.Error != nil {
-				detail = r.Error.Error()
-			}
-			all = append(all, g.ID()+": "+test.Desc+": "+detail)
-		}
-	}
-	for _, sub := range g.Groups {
-		all = append(all, failures(sub)...)
-	}
-	return all
+	spectest.Run(t, netip.MustParseAddrPort(l.Addr().String()))
 }
 
 // greet reads the request to its end and answers with a few bytes.
