@@ -209,6 +209,21 @@ func ask(addr netip.AddrPort) (int, error) {
 	return resp.StatusCode, err
 }
 
+// hold sends a request that its target holds, and tells the status once it has one: 0 where none came.
+func hold(addr netip.AddrPort) <-chan int {
+	status := make(chan int, 1)
+	go func() {
+		resp, err := http.Get("http://" + addr.String() + "/hold")
+		if err != nil {
+			status <- 0
+			return
+		}
+		resp.Body.Close()
+		status <- resp.StatusCode
+	}()
+	return status
+}
+
 func mustAsk(t *testing.T, addr netip.AddrPort, want int) {
 	t.Helper()
 	if got, err := ask(addr); err != nil || got != want {

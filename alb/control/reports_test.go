@@ -2,7 +2,6 @@ package control
 
 import (
 	"errors"
-	"net/http"
 	"testing"
 	"time"
 
@@ -69,16 +68,7 @@ func TestReports_OfADrainThatEndedWithoutADaemon(t *testing.T) {
 	d.run()
 	d.apply(forwarding(1, addr, app.addr))
 	eventually(t, "the target is healthy", func() bool { return d.isKnown(node.Healthy) })
-	status := make(chan int, 1)
-	go func() {
-		resp, err := http.Get("http://" + addr.String() + "/hold")
-		if err != nil {
-			status <- 0
-			return
-		}
-		resp.Body.Close()
-		status <- resp.StatusCode
-	}()
+	status := hold(addr)
 	eventually(t, "a request is in flight", func() bool { return d.state().Targets[0].InFlight == 1 })
 	drained := forwarding(2, addr, app.addr)
 	drained.TargetGroups[0].Targets[0].Draining = true
