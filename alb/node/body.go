@@ -24,10 +24,7 @@ const (
 	chunkDone
 )
 
-const (
-	maxChunkLine   = 4 << 10
-	maxChunkExcess = 16 << 10
-)
+const maxChunkLine = 4 << 10
 
 // errPart says that bytes came, but not all that is waited for: the wait begins anew (ALB-068).
 var errPart = errors.New("only a part is here")
@@ -43,7 +40,6 @@ type body struct {
 	phase    chunkPhase
 	trailer  int
 	waste    int64 // bytes of chunk lines beyond what the data is worth
-	excess   int64 // bytes of chunk framing beyond what chunks of a fair size need
 	received int64 // bytes taken off the connection, framing included
 	waited   bool  // next has read from the connection
 }
@@ -175,10 +171,6 @@ func (b *body) step(line []byte) error {
 		if !ok || b.wasteful(len(line), n) {
 			return errChunk
 		}
-		// Framing that outweighs the data is a flood of chunk extensions, or of tiny chunks (ALB-096).
-		if b.excess = max(0, b.excess+int64(len(line))-16-2*n); b.excess > maxChunkExcess {
-			return errChunk
-		}
 		b.remain, b.phase = n, chunkData
 		if n == 0 {
 			b.phase = chunkTrailer
@@ -200,7 +192,7 @@ func (b *body) step(line []byte) error {
 }
 
 // wasteful reports whether the chunks of a body have been mostly framing: extensions without
-// end, which cost more to read than they are worth (CVE-2023-39326).
+// end, which cost more to read than they are worth (ALB-096, CVE-2023-39326).
 func (b *body) wasteful(line int, n int64) bool {
 	const fair = 16 // of framing for each chunk, and as much again as there is data
 	b.waste = max(0, b.waste+int64(line)-fair-n)
