@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"cmp"
-	"slices"
 	"sync"
 	"time"
 )
@@ -31,22 +30,9 @@ type Recorder struct {
 	recent  ring[Outcome]
 	failed  ring[Outcome]
 	kept    map[string]bool // ids of those in failed that Keep or Restore put there
-	counts  map[countKey]uint64
-	seconds *tally // the last hour
-	minutes *tally // the last day
+	seconds *tally          // the last hour
+	minutes *tally          // the last day
 	drops   Drops
-}
-
-type countKey struct {
-	loadBalancer string
-	status       int
-}
-
-// Count is how many requests a load balancer answered with a status since the recorder was made.
-type Count struct {
-	LoadBalancer string `json:"loadBalancer"`
-	Status       int    `json:"status"`
-	Requests     uint64 `json:"requests"`
 }
 
 // Drops counts failed outcomes that were lost to the recorder's bounds.
@@ -64,7 +50,6 @@ func NewRecorder(store OutcomeStore, options RecorderOptions) *Recorder {
 		recent:  ring[Outcome]{limit: options.Recent},
 		failed:  ring[Outcome]{limit: options.Failed},
 		kept:    make(map[string]bool),
-		counts:  make(map[countKey]uint64),
 		seconds: newTally(1, 3600),
 		minutes: newTally(60, 1440),
 	}
@@ -76,7 +61,6 @@ func (r *Recorder) Record(o *Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.recent.push(o)
-	r.counts[countKey{o.LoadBalancer, o.Status}]++
 	r.seconds.count(end, failed)
 	r.minutes.count(end, failed)
 	if failed {
@@ -155,20 +139,6 @@ func (r *Recorder) Requests(from, now time.Time) (requests, failed int) {
 		from = day
 	}
 	return r.minutes.since(from.Unix())
-}
-
-// Counts returns the counters by load balancer and status, in that order.
-func (r *Recorder) Counts() []Count {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	counts := make([]Count, 0, len(r.counts))
-	for key, n := range r.counts {
-		counts = append(counts, Count{key.loadBalancer, key.status, n})
-	}
-	slices.SortFunc(counts, func(a, b Count) int {
-		return cmp.Or(cmp.Compare(a.LoadBalancer, b.LoadBalancer), cmp.Compare(a.Status, b.Status))
-	})
-	return counts
 }
 
 // Drops returns how many failed outcomes were lost to the recorder's bounds.
