@@ -45,27 +45,48 @@ var Services = []*Service{
 			"UpdateInProgressException":                      400,
 		},
 		listed: []string{
+			"ContinueServiceDeployment",
 			"CreateCluster",
 			"CreateService",
+			"DeleteAccountSetting",
 			"DeleteCluster",
 			"DeleteService",
+			"DeleteTaskDefinitions",
 			"DeregisterTaskDefinition",
+			"DescribeCapacityProviders",
 			"DescribeClusters",
+			"DescribeContainerInstances",
+			"DescribeServiceDeployments",
+			"DescribeServiceRevisions",
 			"DescribeServices",
 			"DescribeTaskDefinition",
 			"DescribeTasks",
+			"ExecuteCommand",
+			"GetTaskProtection",
+			"ListAccountSettings",
 			"ListClusters",
+			"ListContainerInstances",
+			"ListServiceDeployments",
 			"ListServices",
+			"ListServicesByNamespace",
 			"ListTagsForResource",
 			"ListTaskDefinitionFamilies",
 			"ListTaskDefinitions",
 			"ListTasks",
+			"PutAccountSetting",
+			"PutAccountSettingDefault",
+			"PutClusterCapacityProviders",
 			"RegisterTaskDefinition",
 			"RunTask",
+			"StartTask",
+			"StopServiceDeployment",
 			"StopTask",
 			"TagResource",
 			"UntagResource",
+			"UpdateCluster",
+			"UpdateClusterSettings",
 			"UpdateService",
+			"UpdateTaskProtection",
 		},
 		known: " " +
 			"ContinueServiceDeployment CreateCapacityProvider CreateCluster CreateDaemon " +
@@ -504,6 +525,182 @@ var Services = []*Service{
 			"ListTagsForCertificate PutAccountConfiguration RemoveTagsFromCertificate RenewCertificate " +
 			"RequestCertificate ResendValidationEmail RevokeCertificate SearchCertificates " +
 			"UpdateCertificateOptions " +
+			"",
+	},
+	{
+		Name:         "logs",
+		Title:        "Amazon CloudWatch Logs",
+		SigningName:  "logs",
+		Protocol:     "json",
+		Version:      "2014-03-28",
+		TargetPrefix: "Logs_20140328",
+		Namespace:    "",
+		Errors: map[string]int{
+			"AccessDeniedException":          400,
+			"ConflictException":              400,
+			"DataAlreadyAcceptedException":   400,
+			"InternalServerException":        500,
+			"InternalStreamingException":     400,
+			"InvalidOperationException":      400,
+			"InvalidParameterException":      400,
+			"InvalidSequenceTokenException":  400,
+			"LimitExceededException":         400,
+			"MalformedQueryException":        400,
+			"OperationAbortedException":      400,
+			"ResourceAlreadyExistsException": 400,
+			"ResourceNotFoundException":      400,
+			"ServiceQuotaExceededException":  400,
+			"ServiceUnavailableException":    500,
+			"SessionStreamingException":      400,
+			"SessionTimeoutException":        400,
+			"ThrottlingException":            400,
+			"TooManyTagsException":           400,
+			"UnrecognizedClientException":    400,
+			"ValidationException":            400,
+		},
+		listed: []string{
+			"CreateLogGroup",
+			"CreateLogStream",
+			"DeleteLogGroup",
+			"DeleteLogStream",
+			"DeleteRetentionPolicy",
+			"DescribeLogGroups",
+			"DescribeLogStreams",
+			"FilterLogEvents",
+			"GetLogEvents",
+			"ListTagsForResource",
+			"ListTagsLogGroup",
+			"PutLogEvents",
+			"PutRetentionPolicy",
+			"TagResource",
+			"UntagResource",
+		},
+		known: " " +
+			"AssociateKmsKey AssociateSourceToS3TableIntegration CancelExportTask CancelImportTask " +
+			"CreateDelivery CreateExportTask CreateImportTask CreateLogAnomalyDetector " +
+			"CreateLogGroup CreateLogStream CreateLookupTable CreateScheduledQuery " +
+			"DeleteAccountPolicy DeleteDataProtectionPolicy DeleteDelivery DeleteDeliveryDestination " +
+			"DeleteDeliveryDestinationPolicy DeleteDeliverySource DeleteDestination DeleteIndexPolicy " +
+			"DeleteIntegration DeleteLogAnomalyDetector DeleteLogGroup DeleteLogStream " +
+			"DeleteLookupTable DeleteMetricFilter DeleteQueryDefinition DeleteResourcePolicy " +
+			"DeleteRetentionPolicy DeleteScheduledQuery DeleteSubscriptionFilter DeleteTransformer " +
+			"DescribeAccountPolicies DescribeConfigurationTemplates DescribeDeliveries DescribeDeliveryDestinations " +
+			"DescribeDeliverySources DescribeDestinations DescribeExportTasks DescribeFieldIndexes " +
+			"DescribeImportTaskBatches DescribeImportTasks DescribeIndexPolicies DescribeLogGroups " +
+			"DescribeLogStreams DescribeLookupTables DescribeMetricFilters DescribeQueries " +
+			"DescribeQueryDefinitions DescribeResourcePolicies DescribeSubscriptionFilters DisassociateKmsKey " +
+			"DisassociateSourceFromS3TableIntegration FilterLogEvents GetDataProtectionPolicy GetDelivery " +
+			"GetDeliveryDestination GetDeliveryDestinationPolicy GetDeliverySource GetIntegration " +
+			"GetLogAnomalyDetector GetLogEvents GetLogFields GetLogGroupFields " +
+			"GetLogObject GetLogRecord GetLookupTable GetQueryResults " +
+			"GetScheduledQuery GetScheduledQueryHistory GetTransformer ListAggregateLogGroupSummaries " +
+			"ListAnomalies ListIntegrations ListLogAnomalyDetectors ListLogGroups " +
+			"ListLogGroupsForQuery ListScheduledQueries ListSourcesForS3TableIntegration ListTagsForResource " +
+			"ListTagsLogGroup PutAccountPolicy PutBearerTokenAuthentication PutDataProtectionPolicy " +
+			"PutDeliveryDestination PutDeliveryDestinationPolicy PutDeliverySource PutDestination " +
+			"PutDestinationPolicy PutIndexPolicy PutIntegration PutLogEvents " +
+			"PutLogGroupDeletionProtection PutMetricFilter PutQueryDefinition PutResourcePolicy " +
+			"PutRetentionPolicy PutSubscriptionFilter PutTransformer StartLiveTail " +
+			"StartQuery StopQuery TagLogGroup TagResource " +
+			"TestMetricFilter TestTransformer UntagLogGroup UntagResource " +
+			"UpdateAnomaly UpdateDeliveryConfiguration UpdateLogAnomalyDetector UpdateLookupTable " +
+			"UpdateScheduledQuery " +
+			"",
+	},
+	{
+		Name:         "application-autoscaling",
+		Title:        "Application Auto Scaling",
+		SigningName:  "application-autoscaling",
+		Protocol:     "json",
+		Version:      "2016-02-06",
+		TargetPrefix: "AnyScaleFrontendService",
+		Namespace:    "",
+		Errors: map[string]int{
+			"ConcurrentUpdateException":     400,
+			"FailedResourceAccessException": 400,
+			"InternalServiceException":      400,
+			"InvalidNextTokenException":     400,
+			"LimitExceededException":        400,
+			"ObjectNotFoundException":       400,
+			"ResourceNotFoundException":     400,
+			"TooManyTagsException":          400,
+			"ValidationException":           400,
+		},
+		listed: []string{
+			"DeleteScalingPolicy",
+			"DeleteScheduledAction",
+			"DeregisterScalableTarget",
+			"DescribeScalableTargets",
+			"DescribeScalingActivities",
+			"DescribeScalingPolicies",
+			"DescribeScheduledActions",
+			"ListTagsForResource",
+			"PutScalingPolicy",
+			"PutScheduledAction",
+			"RegisterScalableTarget",
+			"TagResource",
+			"UntagResource",
+		},
+		known: " " +
+			"DeleteScalingPolicy DeleteScheduledAction DeregisterScalableTarget DescribeScalableTargets " +
+			"DescribeScalingActivities DescribeScalingPolicies DescribeScheduledActions GetPredictiveScalingForecast " +
+			"ListTagsForResource PutScalingPolicy PutScheduledAction RegisterScalableTarget " +
+			"TagResource UntagResource " +
+			"",
+	},
+	{
+		Name:         "cloudwatch",
+		Title:        "Amazon CloudWatch",
+		SigningName:  "monitoring",
+		Protocol:     "json",
+		Version:      "2010-08-01",
+		TargetPrefix: "GraniteServiceVersion20100801",
+		Namespace:    "http://monitoring.amazonaws.com/doc/2010-08-01/",
+		Errors: map[string]int{
+			"ConcurrentModificationException": 429,
+			"ConflictException":               409,
+			"InternalServiceError":            500,
+			"InvalidFormat":                   400,
+			"InvalidNextToken":                400,
+			"InvalidParameterCombination":     400,
+			"InvalidParameterInput":           400,
+			"InvalidParameterValue":           400,
+			"LimitExceeded":                   400,
+			"LimitExceededException":          400,
+			"MissingParameter":                400,
+			"ResourceNotFound":                404,
+			"ResourceNotFoundException":       404,
+		},
+		listed: []string{
+			"DeleteAlarms",
+			"DescribeAlarmHistory",
+			"DescribeAlarms",
+			"DescribeAlarmsForMetric",
+			"DisableAlarmActions",
+			"EnableAlarmActions",
+			"GetMetricData",
+			"GetMetricStatistics",
+			"ListMetrics",
+			"ListTagsForResource",
+			"PutMetricAlarm",
+			"PutMetricData",
+			"SetAlarmState",
+			"TagResource",
+			"UntagResource",
+		},
+		known: " " +
+			"DeleteAlarmMuteRule DeleteAlarms DeleteAnomalyDetector DeleteDashboards " +
+			"DeleteInsightRules DeleteMetricStream DescribeAlarmContributors DescribeAlarmHistory " +
+			"DescribeAlarms DescribeAlarmsForMetric DescribeAnomalyDetectors DescribeInsightRules " +
+			"DisableAlarmActions DisableInsightRules EnableAlarmActions EnableInsightRules " +
+			"GetAlarmMuteRule GetDashboard GetInsightRuleReport GetMetricData " +
+			"GetMetricStatistics GetMetricStream GetMetricWidgetImage GetOTelEnrichment " +
+			"ListAlarmMuteRules ListDashboards ListManagedInsightRules ListMetricStreams " +
+			"ListMetrics ListTagsForResource PutAlarmMuteRule PutAnomalyDetector " +
+			"PutCompositeAlarm PutDashboard PutInsightRule PutManagedInsightRules " +
+			"PutMetricAlarm PutMetricData PutMetricStream SetAlarmState " +
+			"StartMetricStreams StartOTelEnrichment StopMetricStreams StopOTelEnrichment " +
+			"TagResource UntagResource " +
 			"",
 	},
 }

@@ -5,6 +5,18 @@ package ecs
 import "encoding/json"
 import "time"
 
+// AcceleratorCountRequest is the shape AcceleratorCountRequest of the Amazon EC2 Container Service API.
+type AcceleratorCountRequest struct {
+	Min *int64 `aws:"min"`
+	Max *int64 `aws:"max"`
+}
+
+// AcceleratorTotalMemoryMiBRequest is the shape AcceleratorTotalMemoryMiBRequest of the Amazon EC2 Container Service API.
+type AcceleratorTotalMemoryMiBRequest struct {
+	Min *int64 `aws:"min"`
+	Max *int64 `aws:"max"`
+}
+
 // AdvancedConfiguration is the shape AdvancedConfiguration of the Amazon EC2 Container Service API.
 type AdvancedConfiguration struct {
 	AlternateTargetGroupArn *string `aws:"alternateTargetGroupArn"`
@@ -29,11 +41,30 @@ type Attribute struct {
 	TargetId   *string `aws:"targetId"`
 }
 
+// AutoRepairConfiguration is the shape AutoRepairConfiguration of the Amazon EC2 Container Service API.
+type AutoRepairConfiguration struct {
+	ActionsStatus *string `aws:"actionsStatus" enum:"ENABLED|DISABLED"`
+}
+
+// AutoScalingGroupProvider is the shape AutoScalingGroupProvider of the Amazon EC2 Container Service API.
+type AutoScalingGroupProvider struct {
+	AutoScalingGroupArn          *string         `aws:"autoScalingGroupArn,req"`
+	ManagedScaling               *ManagedScaling `aws:"managedScaling"`
+	ManagedTerminationProtection *string         `aws:"managedTerminationProtection" enum:"ENABLED|DISABLED"`
+	ManagedDraining              *string         `aws:"managedDraining" enum:"ENABLED|DISABLED"`
+}
+
 // AwsVpcConfiguration is the shape AwsVpcConfiguration of the Amazon EC2 Container Service API.
 type AwsVpcConfiguration struct {
 	Subnets        []string `aws:"subnets,req"`
 	SecurityGroups []string `aws:"securityGroups"`
 	AssignPublicIp *string  `aws:"assignPublicIp" enum:"ENABLED|DISABLED"`
+}
+
+// BaselineEbsBandwidthMbpsRequest is the shape BaselineEbsBandwidthMbpsRequest of the Amazon EC2 Container Service API.
+type BaselineEbsBandwidthMbpsRequest struct {
+	Min *int64 `aws:"min"`
+	Max *int64 `aws:"max"`
 }
 
 // CanaryConfiguration is the shape CanaryConfiguration of the Amazon EC2 Container Service API.
@@ -42,11 +73,31 @@ type CanaryConfiguration struct {
 	CanaryBakeTimeInMinutes *int64   `aws:"canaryBakeTimeInMinutes"`
 }
 
+// CapacityProvider is the shape CapacityProvider of the Amazon EC2 Container Service API.
+type CapacityProvider struct {
+	CapacityProviderArn      *string                   `aws:"capacityProviderArn"`
+	Name                     *string                   `aws:"name"`
+	Cluster                  *string                   `aws:"cluster"`
+	Status                   *string                   `aws:"status" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|INACTIVE"`
+	AutoScalingGroupProvider *AutoScalingGroupProvider `aws:"autoScalingGroupProvider"`
+	ManagedInstancesProvider *ManagedInstancesProvider `aws:"managedInstancesProvider"`
+	UpdateStatus             *string                   `aws:"updateStatus" enum:"CREATE_IN_PROGRESS|CREATE_COMPLETE|CREATE_FAILED|DELETE_IN_PROGRESS|DELETE_COMPLETE|DELETE_FAILED|UPDATE_IN_PROGRESS|UPDATE_COMPLETE|UPDATE_FAILED"`
+	UpdateStatusReason       *string                   `aws:"updateStatusReason"`
+	Tags                     []Tag                     `aws:"tags" limits:"min=0,max=50"`
+	Type                     *string                   `aws:"type" enum:"EC2_AUTOSCALING|MANAGED_INSTANCES|FARGATE|FARGATE_SPOT"`
+}
+
 // CapacityProviderStrategyItem is the shape CapacityProviderStrategyItem of the Amazon EC2 Container Service API.
 type CapacityProviderStrategyItem struct {
 	CapacityProvider *string `aws:"capacityProvider,req"`
 	Weight           *int64  `aws:"weight" limits:"min=0,max=1000"`
 	Base             *int64  `aws:"base" limits:"min=0,max=100000"`
+}
+
+// CapacityReservationRequest is the shape CapacityReservationRequest of the Amazon EC2 Container Service API.
+type CapacityReservationRequest struct {
+	ReservationGroupArn   *string `aws:"reservationGroupArn"`
+	ReservationPreference *string `aws:"reservationPreference" enum:"RESERVATIONS_ONLY|RESERVATIONS_FIRST|RESERVATIONS_EXCLUDED"`
 }
 
 // Cluster is the shape Cluster of the Amazon EC2 Container Service API.
@@ -164,6 +215,41 @@ type ContainerDependency struct {
 	Condition     *string `aws:"condition,req" enum:"START|COMPLETE|SUCCESS|HEALTHY"`
 }
 
+// ContainerImage is the shape ContainerImage of the Amazon EC2 Container Service API.
+type ContainerImage struct {
+	ContainerName *string `aws:"containerName"`
+	ImageDigest   *string `aws:"imageDigest"`
+	Image         *string `aws:"image"`
+}
+
+// ContainerInstance is the shape ContainerInstance of the Amazon EC2 Container Service API.
+type ContainerInstance struct {
+	ContainerInstanceArn *string                        `aws:"containerInstanceArn"`
+	Ec2InstanceId        *string                        `aws:"ec2InstanceId"`
+	CapacityProviderName *string                        `aws:"capacityProviderName"`
+	Version              *int64                         `aws:"version"`
+	VersionInfo          *VersionInfo                   `aws:"versionInfo"`
+	RemainingResources   []Resource                     `aws:"remainingResources"`
+	RegisteredResources  []Resource                     `aws:"registeredResources"`
+	Status               *string                        `aws:"status"`
+	StatusReason         *string                        `aws:"statusReason"`
+	AgentConnected       *bool                          `aws:"agentConnected"`
+	RunningTasksCount    *int64                         `aws:"runningTasksCount"`
+	PendingTasksCount    *int64                         `aws:"pendingTasksCount"`
+	AgentUpdateStatus    *string                        `aws:"agentUpdateStatus" enum:"PENDING|STAGING|STAGED|UPDATING|UPDATED|FAILED"`
+	Attributes           []Attribute                    `aws:"attributes"`
+	RegisteredAt         *time.Time                     `aws:"registeredAt"`
+	Attachments          []Attachment                   `aws:"attachments"`
+	Tags                 []Tag                          `aws:"tags" limits:"min=0,max=50"`
+	HealthStatus         *ContainerInstanceHealthStatus `aws:"healthStatus"`
+}
+
+// ContainerInstanceHealthStatus is the shape ContainerInstanceHealthStatus of the Amazon EC2 Container Service API.
+type ContainerInstanceHealthStatus struct {
+	OverallStatus *string                     `aws:"overallStatus" enum:"OK|IMPAIRED|INSUFFICIENT_DATA|INITIALIZING"`
+	Details       []InstanceHealthCheckResult `aws:"details"`
+}
+
 // ContainerOverride is the shape ContainerOverride of the Amazon EC2 Container Service API.
 type ContainerOverride struct {
 	Name                 *string               `aws:"name"`
@@ -181,6 +267,18 @@ type ContainerRestartPolicy struct {
 	Enabled              *bool   `aws:"enabled,req"`
 	IgnoredExitCodes     []int64 `aws:"ignoredExitCodes"`
 	RestartAttemptPeriod *int64  `aws:"restartAttemptPeriod"`
+}
+
+// ContinueServiceDeploymentRequest is the shape ContinueServiceDeploymentRequest of the Amazon EC2 Container Service API.
+type ContinueServiceDeploymentRequest struct {
+	ServiceDeploymentArn *string `aws:"serviceDeploymentArn,req"`
+	HookId               *string `aws:"hookId,req"`
+	Action               *string `aws:"action" enum:"ROLLBACK|CONTINUE"`
+}
+
+// ContinueServiceDeploymentResponse is the shape ContinueServiceDeploymentResponse of the Amazon EC2 Container Service API.
+type ContinueServiceDeploymentResponse struct {
+	ServiceDeploymentArn *string `aws:"serviceDeploymentArn"`
 }
 
 // CreateClusterRequest is the shape CreateClusterRequest of the Amazon EC2 Container Service API.
@@ -234,6 +332,23 @@ type CreateServiceResponse struct {
 	Service *Service `aws:"service"`
 }
 
+// CreatedAt is the shape CreatedAt of the Amazon EC2 Container Service API.
+type CreatedAt struct {
+	Before *time.Time `aws:"before"`
+	After  *time.Time `aws:"after"`
+}
+
+// DeleteAccountSettingRequest is the shape DeleteAccountSettingRequest of the Amazon EC2 Container Service API.
+type DeleteAccountSettingRequest struct {
+	Name         *string `aws:"name,req" enum:"serviceLongArnFormat|taskLongArnFormat|containerInstanceLongArnFormat|awsvpcTrunking|containerInsights|fargateFIPSMode|tagResourceAuthorization|fargateTaskRetirementWaitPeriod|guardDutyActivate|defaultLogDriverMode|fargateEventWindows"`
+	PrincipalArn *string `aws:"principalArn"`
+}
+
+// DeleteAccountSettingResponse is the shape DeleteAccountSettingResponse of the Amazon EC2 Container Service API.
+type DeleteAccountSettingResponse struct {
+	Setting *Setting `aws:"setting"`
+}
+
 // DeleteClusterRequest is the shape DeleteClusterRequest of the Amazon EC2 Container Service API.
 type DeleteClusterRequest struct {
 	Cluster *string `aws:"cluster,req"`
@@ -254,6 +369,17 @@ type DeleteServiceRequest struct {
 // DeleteServiceResponse is the shape DeleteServiceResponse of the Amazon EC2 Container Service API.
 type DeleteServiceResponse struct {
 	Service *Service `aws:"service"`
+}
+
+// DeleteTaskDefinitionsRequest is the shape DeleteTaskDefinitionsRequest of the Amazon EC2 Container Service API.
+type DeleteTaskDefinitionsRequest struct {
+	TaskDefinitions []string `aws:"taskDefinitions,req"`
+}
+
+// DeleteTaskDefinitionsResponse is the shape DeleteTaskDefinitionsResponse of the Amazon EC2 Container Service API.
+type DeleteTaskDefinitionsResponse struct {
+	TaskDefinitions []TaskDefinition `aws:"taskDefinitions"`
+	Failures        []Failure        `aws:"failures"`
 }
 
 // Deployment is the shape Deployment of the Amazon EC2 Container Service API.
@@ -327,6 +453,16 @@ type DeploymentLifecycleHook struct {
 	TimeoutConfiguration *DeploymentLifecycleHookTimeoutConfiguration `aws:"timeoutConfiguration"`
 }
 
+// DeploymentLifecycleHookDetail is the shape DeploymentLifecycleHookDetail of the Amazon EC2 Container Service API.
+type DeploymentLifecycleHookDetail struct {
+	HookId        *string    `aws:"hookId"`
+	TargetType    *string    `aws:"targetType" enum:"AWS_LAMBDA|PAUSE"`
+	TargetArn     *string    `aws:"targetArn"`
+	Status        *string    `aws:"status" enum:"AWAITING_ACTION|IN_PROGRESS|SUCCEEDED|FAILED|TIMED_OUT"`
+	ExpiresAt     *time.Time `aws:"expiresAt"`
+	TimeoutAction *string    `aws:"timeoutAction" enum:"ROLLBACK|CONTINUE"`
+}
+
 // DeploymentLifecycleHookTimeoutConfiguration is the shape DeploymentLifecycleHookTimeoutConfiguration of the Amazon EC2 Container Service API.
 type DeploymentLifecycleHookTimeoutConfiguration struct {
 	TimeoutInMinutes *int64  `aws:"timeoutInMinutes" limits:"min=1,max=20160"`
@@ -343,6 +479,22 @@ type DeregisterTaskDefinitionResponse struct {
 	TaskDefinition *TaskDefinition `aws:"taskDefinition"`
 }
 
+// DescribeCapacityProvidersRequest is the shape DescribeCapacityProvidersRequest of the Amazon EC2 Container Service API.
+type DescribeCapacityProvidersRequest struct {
+	CapacityProviders []string `aws:"capacityProviders"`
+	Cluster           *string  `aws:"cluster"`
+	Include           []string `aws:"include" elemenum:"TAGS"`
+	MaxResults        *int64   `aws:"maxResults"`
+	NextToken         *string  `aws:"nextToken"`
+}
+
+// DescribeCapacityProvidersResponse is the shape DescribeCapacityProvidersResponse of the Amazon EC2 Container Service API.
+type DescribeCapacityProvidersResponse struct {
+	CapacityProviders []CapacityProvider `aws:"capacityProviders"`
+	Failures          []Failure          `aws:"failures"`
+	NextToken         *string            `aws:"nextToken"`
+}
+
 // DescribeClustersRequest is the shape DescribeClustersRequest of the Amazon EC2 Container Service API.
 type DescribeClustersRequest struct {
 	Clusters []string `aws:"clusters"`
@@ -353,6 +505,41 @@ type DescribeClustersRequest struct {
 type DescribeClustersResponse struct {
 	Clusters []Cluster `aws:"clusters"`
 	Failures []Failure `aws:"failures"`
+}
+
+// DescribeContainerInstancesRequest is the shape DescribeContainerInstancesRequest of the Amazon EC2 Container Service API.
+type DescribeContainerInstancesRequest struct {
+	Cluster            *string  `aws:"cluster"`
+	ContainerInstances []string `aws:"containerInstances,req"`
+	Include            []string `aws:"include" elemenum:"TAGS|CONTAINER_INSTANCE_HEALTH"`
+}
+
+// DescribeContainerInstancesResponse is the shape DescribeContainerInstancesResponse of the Amazon EC2 Container Service API.
+type DescribeContainerInstancesResponse struct {
+	ContainerInstances []ContainerInstance `aws:"containerInstances"`
+	Failures           []Failure           `aws:"failures"`
+}
+
+// DescribeServiceDeploymentsRequest is the shape DescribeServiceDeploymentsRequest of the Amazon EC2 Container Service API.
+type DescribeServiceDeploymentsRequest struct {
+	ServiceDeploymentArns []string `aws:"serviceDeploymentArns,req"`
+}
+
+// DescribeServiceDeploymentsResponse is the shape DescribeServiceDeploymentsResponse of the Amazon EC2 Container Service API.
+type DescribeServiceDeploymentsResponse struct {
+	ServiceDeployments []ServiceDeployment `aws:"serviceDeployments"`
+	Failures           []Failure           `aws:"failures"`
+}
+
+// DescribeServiceRevisionsRequest is the shape DescribeServiceRevisionsRequest of the Amazon EC2 Container Service API.
+type DescribeServiceRevisionsRequest struct {
+	ServiceRevisionArns []string `aws:"serviceRevisionArns,req"`
+}
+
+// DescribeServiceRevisionsResponse is the shape DescribeServiceRevisionsResponse of the Amazon EC2 Container Service API.
+type DescribeServiceRevisionsResponse struct {
+	ServiceRevisions []ServiceRevision `aws:"serviceRevisions"`
+	Failures         []Failure         `aws:"failures"`
 }
 
 // DescribeServicesRequest is the shape DescribeServicesRequest of the Amazon EC2 Container Service API.
@@ -416,6 +603,15 @@ type EBSTagSpecification struct {
 	PropagateTags *string `aws:"propagateTags" enum:"TASK_DEFINITION|SERVICE|NONE"`
 }
 
+// ECSManagedResources is the shape ECSManagedResources of the Amazon EC2 Container Service API.
+type ECSManagedResources struct {
+	IngressPaths          []ManagedIngressPath   `aws:"ingressPaths"`
+	AutoScaling           *ManagedAutoScaling    `aws:"autoScaling"`
+	MetricAlarms          []ManagedMetricAlarm   `aws:"metricAlarms"`
+	ServiceSecurityGroups []ManagedSecurityGroup `aws:"serviceSecurityGroups"`
+	LogGroups             []ManagedLogGroup      `aws:"logGroups"`
+}
+
 // EFSAuthorizationConfig is the shape EFSAuthorizationConfig of the Amazon EC2 Container Service API.
 type EFSAuthorizationConfig struct {
 	AccessPointId *string `aws:"accessPointId"`
@@ -458,6 +654,25 @@ type ExecuteCommandLogConfiguration struct {
 	S3KeyPrefix                 *string `aws:"s3KeyPrefix"`
 }
 
+// ExecuteCommandRequest is the shape ExecuteCommandRequest of the Amazon EC2 Container Service API.
+type ExecuteCommandRequest struct {
+	Cluster     *string `aws:"cluster"`
+	Container   *string `aws:"container"`
+	Command     *string `aws:"command,req"`
+	Interactive *bool   `aws:"interactive,req"`
+	Task        *string `aws:"task,req"`
+}
+
+// ExecuteCommandResponse is the shape ExecuteCommandResponse of the Amazon EC2 Container Service API.
+type ExecuteCommandResponse struct {
+	ClusterArn    *string  `aws:"clusterArn"`
+	ContainerArn  *string  `aws:"containerArn"`
+	ContainerName *string  `aws:"containerName"`
+	Interactive   *bool    `aws:"interactive"`
+	Session       *Session `aws:"session"`
+	TaskArn       *string  `aws:"taskArn"`
+}
+
 // FSxWindowsFileServerAuthorizationConfig is the shape FSxWindowsFileServerAuthorizationConfig of the Amazon EC2 Container Service API.
 type FSxWindowsFileServerAuthorizationConfig struct {
 	CredentialsParameter *string `aws:"credentialsParameter,req"`
@@ -482,6 +697,18 @@ type Failure struct {
 type FirelensConfiguration struct {
 	Type    *string           `aws:"type,req" enum:"fluentd|fluentbit"`
 	Options map[string]string `aws:"options"`
+}
+
+// GetTaskProtectionRequest is the shape GetTaskProtectionRequest of the Amazon EC2 Container Service API.
+type GetTaskProtectionRequest struct {
+	Cluster *string  `aws:"cluster,req"`
+	Tasks   []string `aws:"tasks"`
+}
+
+// GetTaskProtectionResponse is the shape GetTaskProtectionResponse of the Amazon EC2 Container Service API.
+type GetTaskProtectionResponse struct {
+	ProtectedTasks []ProtectedTask `aws:"protectedTasks"`
+	Failures       []Failure       `aws:"failures"`
 }
 
 // HealthCheck is the shape HealthCheck of the Amazon EC2 Container Service API.
@@ -516,6 +743,62 @@ type InferenceAcceleratorOverride struct {
 	DeviceType *string `aws:"deviceType"`
 }
 
+// InfrastructureOptimization is the shape InfrastructureOptimization of the Amazon EC2 Container Service API.
+type InfrastructureOptimization struct {
+	ScaleInAfter *int64 `aws:"scaleInAfter"`
+}
+
+// InstanceHealthCheckResult is the shape InstanceHealthCheckResult of the Amazon EC2 Container Service API.
+type InstanceHealthCheckResult struct {
+	Type             *string    `aws:"type" enum:"CONTAINER_RUNTIME|ACCELERATED_COMPUTE|DAEMON"`
+	Status           *string    `aws:"status" enum:"OK|IMPAIRED|INSUFFICIENT_DATA|INITIALIZING"`
+	StatusReason     *string    `aws:"statusReason"`
+	LastUpdated      *time.Time `aws:"lastUpdated"`
+	LastStatusChange *time.Time `aws:"lastStatusChange"`
+}
+
+// InstanceLaunchTemplate is the shape InstanceLaunchTemplate of the Amazon EC2 Container Service API.
+type InstanceLaunchTemplate struct {
+	Ec2InstanceProfileArn           *string                                    `aws:"ec2InstanceProfileArn,req"`
+	NetworkConfiguration            *ManagedInstancesNetworkConfiguration      `aws:"networkConfiguration,req"`
+	StorageConfiguration            *ManagedInstancesStorageConfiguration      `aws:"storageConfiguration"`
+	LocalStorageConfiguration       *ManagedInstancesLocalStorageConfiguration `aws:"localStorageConfiguration"`
+	Monitoring                      *string                                    `aws:"monitoring" enum:"BASIC|DETAILED"`
+	CapacityOptionType              *string                                    `aws:"capacityOptionType" enum:"ON_DEMAND|SPOT|RESERVED"`
+	InstanceMetadataTagsPropagation *bool                                      `aws:"instanceMetadataTagsPropagation"`
+	InstanceRequirements            *InstanceRequirementsRequest               `aws:"instanceRequirements"`
+	FipsEnabled                     *bool                                      `aws:"fipsEnabled"`
+	CapacityReservations            *CapacityReservationRequest                `aws:"capacityReservations"`
+}
+
+// InstanceRequirementsRequest is the shape InstanceRequirementsRequest of the Amazon EC2 Container Service API.
+type InstanceRequirementsRequest struct {
+	VCpuCount                                      *VCpuCountRangeRequest            `aws:"vCpuCount,req"`
+	MemoryMiB                                      *MemoryMiBRequest                 `aws:"memoryMiB,req"`
+	CpuManufacturers                               []string                          `aws:"cpuManufacturers" elemenum:"intel|amd|amazon-web-services"`
+	MemoryGiBPerVCpu                               *MemoryGiBPerVCpuRequest          `aws:"memoryGiBPerVCpu"`
+	ExcludedInstanceTypes                          []string                          `aws:"excludedInstanceTypes" limits:"min=0,max=400" elemlimits:"min=1,max=30" elempattern:"[a-zA-Z0-9\\.\\*\\-]+"`
+	InstanceGenerations                            []string                          `aws:"instanceGenerations" elemenum:"current|previous"`
+	SpotMaxPricePercentageOverLowestPrice          *int64                            `aws:"spotMaxPricePercentageOverLowestPrice"`
+	OnDemandMaxPricePercentageOverLowestPrice      *int64                            `aws:"onDemandMaxPricePercentageOverLowestPrice"`
+	BareMetal                                      *string                           `aws:"bareMetal" enum:"included|required|excluded"`
+	BurstablePerformance                           *string                           `aws:"burstablePerformance" enum:"included|required|excluded"`
+	RequireHibernateSupport                        *bool                             `aws:"requireHibernateSupport"`
+	NetworkInterfaceCount                          *NetworkInterfaceCountRequest     `aws:"networkInterfaceCount"`
+	LocalStorage                                   *string                           `aws:"localStorage" enum:"included|required|excluded"`
+	LocalStorageTypes                              []string                          `aws:"localStorageTypes" elemenum:"hdd|ssd"`
+	TotalLocalStorageGB                            *TotalLocalStorageGBRequest       `aws:"totalLocalStorageGB"`
+	BaselineEbsBandwidthMbps                       *BaselineEbsBandwidthMbpsRequest  `aws:"baselineEbsBandwidthMbps"`
+	AcceleratorTypes                               []string                          `aws:"acceleratorTypes" elemenum:"gpu|fpga|inference"`
+	AcceleratorCount                               *AcceleratorCountRequest          `aws:"acceleratorCount"`
+	AcceleratorManufacturers                       []string                          `aws:"acceleratorManufacturers" elemenum:"amazon-web-services|amd|nvidia|xilinx|habana"`
+	AcceleratorNames                               []string                          `aws:"acceleratorNames" elemenum:"a100|inferentia|k520|k80|m60|radeon-pro-v520|t4|vu9p|v100|a10g|h100|t4g"`
+	AcceleratorTotalMemoryMiB                      *AcceleratorTotalMemoryMiBRequest `aws:"acceleratorTotalMemoryMiB"`
+	NetworkBandwidthGbps                           *NetworkBandwidthGbpsRequest      `aws:"networkBandwidthGbps"`
+	AllowedInstanceTypes                           []string                          `aws:"allowedInstanceTypes" limits:"min=0,max=400" elemlimits:"min=1,max=30" elempattern:"[a-zA-Z0-9\\.\\*\\-]+"`
+	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int64                            `aws:"maxSpotPriceAsPercentageOfOptimalOnDemandPrice"`
+}
+
 // KernelCapabilities is the shape KernelCapabilities of the Amazon EC2 Container Service API.
 type KernelCapabilities struct {
 	Add  []string `aws:"add"`
@@ -545,6 +828,22 @@ type LinuxParameters struct {
 	Swappiness         *int64              `aws:"swappiness"`
 }
 
+// ListAccountSettingsRequest is the shape ListAccountSettingsRequest of the Amazon EC2 Container Service API.
+type ListAccountSettingsRequest struct {
+	Name              *string `aws:"name" enum:"serviceLongArnFormat|taskLongArnFormat|containerInstanceLongArnFormat|awsvpcTrunking|containerInsights|fargateFIPSMode|tagResourceAuthorization|fargateTaskRetirementWaitPeriod|guardDutyActivate|defaultLogDriverMode|fargateEventWindows"`
+	Value             *string `aws:"value"`
+	PrincipalArn      *string `aws:"principalArn"`
+	EffectiveSettings *bool   `aws:"effectiveSettings"`
+	NextToken         *string `aws:"nextToken"`
+	MaxResults        *int64  `aws:"maxResults"`
+}
+
+// ListAccountSettingsResponse is the shape ListAccountSettingsResponse of the Amazon EC2 Container Service API.
+type ListAccountSettingsResponse struct {
+	Settings  []Setting `aws:"settings"`
+	NextToken *string   `aws:"nextToken"`
+}
+
 // ListClustersRequest is the shape ListClustersRequest of the Amazon EC2 Container Service API.
 type ListClustersRequest struct {
 	NextToken  *string `aws:"nextToken"`
@@ -554,6 +853,50 @@ type ListClustersRequest struct {
 // ListClustersResponse is the shape ListClustersResponse of the Amazon EC2 Container Service API.
 type ListClustersResponse struct {
 	ClusterArns []string `aws:"clusterArns"`
+	NextToken   *string  `aws:"nextToken"`
+}
+
+// ListContainerInstancesRequest is the shape ListContainerInstancesRequest of the Amazon EC2 Container Service API.
+type ListContainerInstancesRequest struct {
+	Cluster    *string `aws:"cluster"`
+	Filter     *string `aws:"filter"`
+	NextToken  *string `aws:"nextToken"`
+	MaxResults *int64  `aws:"maxResults"`
+	Status     *string `aws:"status" enum:"ACTIVE|DRAINING|REGISTERING|DEREGISTERING|REGISTRATION_FAILED"`
+}
+
+// ListContainerInstancesResponse is the shape ListContainerInstancesResponse of the Amazon EC2 Container Service API.
+type ListContainerInstancesResponse struct {
+	ContainerInstanceArns []string `aws:"containerInstanceArns"`
+	NextToken             *string  `aws:"nextToken"`
+}
+
+// ListServiceDeploymentsRequest is the shape ListServiceDeploymentsRequest of the Amazon EC2 Container Service API.
+type ListServiceDeploymentsRequest struct {
+	Service    *string    `aws:"service,req"`
+	Cluster    *string    `aws:"cluster"`
+	Status     []string   `aws:"status" elemenum:"PENDING|SUCCESSFUL|STOPPED|STOP_REQUESTED|IN_PROGRESS|ROLLBACK_REQUESTED|ROLLBACK_IN_PROGRESS|ROLLBACK_SUCCESSFUL|ROLLBACK_FAILED"`
+	CreatedAt  *CreatedAt `aws:"createdAt"`
+	NextToken  *string    `aws:"nextToken"`
+	MaxResults *int64     `aws:"maxResults"`
+}
+
+// ListServiceDeploymentsResponse is the shape ListServiceDeploymentsResponse of the Amazon EC2 Container Service API.
+type ListServiceDeploymentsResponse struct {
+	ServiceDeployments []ServiceDeploymentBrief `aws:"serviceDeployments"`
+	NextToken          *string                  `aws:"nextToken"`
+}
+
+// ListServicesByNamespaceRequest is the shape ListServicesByNamespaceRequest of the Amazon EC2 Container Service API.
+type ListServicesByNamespaceRequest struct {
+	Namespace  *string `aws:"namespace,req"`
+	NextToken  *string `aws:"nextToken"`
+	MaxResults *int64  `aws:"maxResults"`
+}
+
+// ListServicesByNamespaceResponse is the shape ListServicesByNamespaceResponse of the Amazon EC2 Container Service API.
+type ListServicesByNamespaceResponse struct {
+	ServiceArns []string `aws:"serviceArns"`
 	NextToken   *string  `aws:"nextToken"`
 }
 
@@ -656,10 +999,167 @@ type ManagedAgent struct {
 	LastStatus    *string    `aws:"lastStatus"`
 }
 
+// ManagedApplicationAutoScalingPolicy is the shape ManagedApplicationAutoScalingPolicy of the Amazon EC2 Container Service API.
+type ManagedApplicationAutoScalingPolicy struct {
+	Arn          *string    `aws:"arn"`
+	Status       *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason *string    `aws:"statusReason"`
+	UpdatedAt    *time.Time `aws:"updatedAt,req"`
+	PolicyType   *string    `aws:"policyType,req"`
+	TargetValue  *float64   `aws:"targetValue,req"`
+	Metric       *string    `aws:"metric,req"`
+}
+
+// ManagedAutoScaling is the shape ManagedAutoScaling of the Amazon EC2 Container Service API.
+type ManagedAutoScaling struct {
+	ScalableTarget                 *ManagedScalableTarget                `aws:"scalableTarget"`
+	ApplicationAutoScalingPolicies []ManagedApplicationAutoScalingPolicy `aws:"applicationAutoScalingPolicies"`
+}
+
+// ManagedCertificate is the shape ManagedCertificate of the Amazon EC2 Container Service API.
+type ManagedCertificate struct {
+	Arn          *string    `aws:"arn"`
+	Status       *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason *string    `aws:"statusReason"`
+	UpdatedAt    *time.Time `aws:"updatedAt,req"`
+	DomainName   *string    `aws:"domainName,req"`
+}
+
+// ManagedIngressPath is the shape ManagedIngressPath of the Amazon EC2 Container Service API.
+type ManagedIngressPath struct {
+	AccessType                 *string                `aws:"accessType,req" enum:"PUBLIC|PRIVATE"`
+	Endpoint                   *string                `aws:"endpoint,req"`
+	LoadBalancer               *ManagedLoadBalancer   `aws:"loadBalancer"`
+	LoadBalancerSecurityGroups []ManagedSecurityGroup `aws:"loadBalancerSecurityGroups"`
+	Certificate                *ManagedCertificate    `aws:"certificate"`
+	Listener                   *ManagedListener       `aws:"listener"`
+	Rule                       *ManagedListenerRule   `aws:"rule"`
+	TargetGroups               []ManagedTargetGroup   `aws:"targetGroups"`
+}
+
+// ManagedInstancesLocalStorageConfiguration is the shape ManagedInstancesLocalStorageConfiguration of the Amazon EC2 Container Service API.
+type ManagedInstancesLocalStorageConfiguration struct {
+	UseLocalStorage *bool `aws:"useLocalStorage"`
+}
+
+// ManagedInstancesNetworkConfiguration is the shape ManagedInstancesNetworkConfiguration of the Amazon EC2 Container Service API.
+type ManagedInstancesNetworkConfiguration struct {
+	Subnets        []string `aws:"subnets"`
+	SecurityGroups []string `aws:"securityGroups"`
+}
+
+// ManagedInstancesProvider is the shape ManagedInstancesProvider of the Amazon EC2 Container Service API.
+type ManagedInstancesProvider struct {
+	InfrastructureRoleArn      *string                     `aws:"infrastructureRoleArn"`
+	InstanceLaunchTemplate     *InstanceLaunchTemplate     `aws:"instanceLaunchTemplate"`
+	PropagateTags              *string                     `aws:"propagateTags" enum:"CAPACITY_PROVIDER|NONE"`
+	InfrastructureOptimization *InfrastructureOptimization `aws:"infrastructureOptimization"`
+	AutoRepairConfiguration    *AutoRepairConfiguration    `aws:"autoRepairConfiguration"`
+}
+
+// ManagedInstancesStorageConfiguration is the shape ManagedInstancesStorageConfiguration of the Amazon EC2 Container Service API.
+type ManagedInstancesStorageConfiguration struct {
+	StorageSizeGiB *int64 `aws:"storageSizeGiB" limits:"min=1"`
+}
+
+// ManagedListener is the shape ManagedListener of the Amazon EC2 Container Service API.
+type ManagedListener struct {
+	Arn          *string    `aws:"arn"`
+	Status       *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason *string    `aws:"statusReason"`
+	UpdatedAt    *time.Time `aws:"updatedAt,req"`
+}
+
+// ManagedListenerRule is the shape ManagedListenerRule of the Amazon EC2 Container Service API.
+type ManagedListenerRule struct {
+	Arn          *string    `aws:"arn"`
+	Status       *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason *string    `aws:"statusReason"`
+	UpdatedAt    *time.Time `aws:"updatedAt,req"`
+}
+
+// ManagedLoadBalancer is the shape ManagedLoadBalancer of the Amazon EC2 Container Service API.
+type ManagedLoadBalancer struct {
+	Arn              *string    `aws:"arn"`
+	Status           *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason     *string    `aws:"statusReason"`
+	UpdatedAt        *time.Time `aws:"updatedAt,req"`
+	Scheme           *string    `aws:"scheme,req"`
+	SubnetIds        []string   `aws:"subnetIds"`
+	SecurityGroupIds []string   `aws:"securityGroupIds"`
+}
+
+// ManagedLogGroup is the shape ManagedLogGroup of the Amazon EC2 Container Service API.
+type ManagedLogGroup struct {
+	Arn          *string    `aws:"arn"`
+	Status       *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason *string    `aws:"statusReason"`
+	UpdatedAt    *time.Time `aws:"updatedAt,req"`
+	LogGroupName *string    `aws:"logGroupName,req"`
+}
+
+// ManagedMetricAlarm is the shape ManagedMetricAlarm of the Amazon EC2 Container Service API.
+type ManagedMetricAlarm struct {
+	Arn          *string    `aws:"arn"`
+	Status       *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason *string    `aws:"statusReason"`
+	UpdatedAt    *time.Time `aws:"updatedAt,req"`
+}
+
+// ManagedScalableTarget is the shape ManagedScalableTarget of the Amazon EC2 Container Service API.
+type ManagedScalableTarget struct {
+	Arn          *string    `aws:"arn"`
+	Status       *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason *string    `aws:"statusReason"`
+	UpdatedAt    *time.Time `aws:"updatedAt,req"`
+	MinCapacity  *int64     `aws:"minCapacity,req"`
+	MaxCapacity  *int64     `aws:"maxCapacity,req"`
+}
+
+// ManagedScaling is the shape ManagedScaling of the Amazon EC2 Container Service API.
+type ManagedScaling struct {
+	Status                 *string `aws:"status" enum:"ENABLED|DISABLED"`
+	TargetCapacity         *int64  `aws:"targetCapacity" limits:"min=1,max=100"`
+	MinimumScalingStepSize *int64  `aws:"minimumScalingStepSize" limits:"min=1,max=10000"`
+	MaximumScalingStepSize *int64  `aws:"maximumScalingStepSize" limits:"min=1,max=10000"`
+	InstanceWarmupPeriod   *int64  `aws:"instanceWarmupPeriod" limits:"min=0,max=10000"`
+}
+
+// ManagedSecurityGroup is the shape ManagedSecurityGroup of the Amazon EC2 Container Service API.
+type ManagedSecurityGroup struct {
+	Arn          *string    `aws:"arn"`
+	Status       *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason *string    `aws:"statusReason"`
+	UpdatedAt    *time.Time `aws:"updatedAt,req"`
+}
+
 // ManagedStorageConfiguration is the shape ManagedStorageConfiguration of the Amazon EC2 Container Service API.
 type ManagedStorageConfiguration struct {
 	KmsKeyId                        *string `aws:"kmsKeyId"`
 	FargateEphemeralStorageKmsKeyId *string `aws:"fargateEphemeralStorageKmsKeyId"`
+}
+
+// ManagedTargetGroup is the shape ManagedTargetGroup of the Amazon EC2 Container Service API.
+type ManagedTargetGroup struct {
+	Arn             *string    `aws:"arn"`
+	Status          *string    `aws:"status,req" enum:"PROVISIONING|ACTIVE|DEPROVISIONING|DELETED|FAILED"`
+	StatusReason    *string    `aws:"statusReason"`
+	UpdatedAt       *time.Time `aws:"updatedAt,req"`
+	HealthCheckPath *string    `aws:"healthCheckPath,req"`
+	HealthCheckPort *int64     `aws:"healthCheckPort,req"`
+	Port            *int64     `aws:"port,req"`
+}
+
+// MemoryGiBPerVCpuRequest is the shape MemoryGiBPerVCpuRequest of the Amazon EC2 Container Service API.
+type MemoryGiBPerVCpuRequest struct {
+	Min *float64 `aws:"min"`
+	Max *float64 `aws:"max"`
+}
+
+// MemoryMiBRequest is the shape MemoryMiBRequest of the Amazon EC2 Container Service API.
+type MemoryMiBRequest struct {
+	Min *int64 `aws:"min,req"`
+	Max *int64 `aws:"max"`
 }
 
 // MountPoint is the shape MountPoint of the Amazon EC2 Container Service API.
@@ -667,6 +1167,12 @@ type MountPoint struct {
 	SourceVolume  *string `aws:"sourceVolume"`
 	ContainerPath *string `aws:"containerPath"`
 	ReadOnly      *bool   `aws:"readOnly"`
+}
+
+// NetworkBandwidthGbpsRequest is the shape NetworkBandwidthGbpsRequest of the Amazon EC2 Container Service API.
+type NetworkBandwidthGbpsRequest struct {
+	Min *float64 `aws:"min"`
+	Max *float64 `aws:"max"`
 }
 
 // NetworkBinding is the shape NetworkBinding of the Amazon EC2 Container Service API.
@@ -691,6 +1197,12 @@ type NetworkInterface struct {
 	Ipv6Address        *string `aws:"ipv6Address"`
 }
 
+// NetworkInterfaceCountRequest is the shape NetworkInterfaceCountRequest of the Amazon EC2 Container Service API.
+type NetworkInterfaceCountRequest struct {
+	Min *int64 `aws:"min"`
+	Max *int64 `aws:"max"`
+}
+
 // PlacementConstraint is the shape PlacementConstraint of the Amazon EC2 Container Service API.
 type PlacementConstraint struct {
 	Type       *string `aws:"type" enum:"distinctInstance|memberOf"`
@@ -713,11 +1225,53 @@ type PortMapping struct {
 	ContainerPortRange *string `aws:"containerPortRange"`
 }
 
+// ProtectedTask is the shape ProtectedTask of the Amazon EC2 Container Service API.
+type ProtectedTask struct {
+	TaskArn           *string    `aws:"taskArn"`
+	ProtectionEnabled *bool      `aws:"protectionEnabled"`
+	ExpirationDate    *time.Time `aws:"expirationDate"`
+}
+
 // ProxyConfiguration is the shape ProxyConfiguration of the Amazon EC2 Container Service API.
 type ProxyConfiguration struct {
 	Type          *string        `aws:"type" enum:"APPMESH"`
 	ContainerName *string        `aws:"containerName,req"`
 	Properties    []KeyValuePair `aws:"properties"`
+}
+
+// PutAccountSettingDefaultRequest is the shape PutAccountSettingDefaultRequest of the Amazon EC2 Container Service API.
+type PutAccountSettingDefaultRequest struct {
+	Name  *string `aws:"name,req" enum:"serviceLongArnFormat|taskLongArnFormat|containerInstanceLongArnFormat|awsvpcTrunking|containerInsights|fargateFIPSMode|tagResourceAuthorization|fargateTaskRetirementWaitPeriod|guardDutyActivate|defaultLogDriverMode|fargateEventWindows"`
+	Value *string `aws:"value,req"`
+}
+
+// PutAccountSettingDefaultResponse is the shape PutAccountSettingDefaultResponse of the Amazon EC2 Container Service API.
+type PutAccountSettingDefaultResponse struct {
+	Setting *Setting `aws:"setting"`
+}
+
+// PutAccountSettingRequest is the shape PutAccountSettingRequest of the Amazon EC2 Container Service API.
+type PutAccountSettingRequest struct {
+	Name         *string `aws:"name,req" enum:"serviceLongArnFormat|taskLongArnFormat|containerInstanceLongArnFormat|awsvpcTrunking|containerInsights|fargateFIPSMode|tagResourceAuthorization|fargateTaskRetirementWaitPeriod|guardDutyActivate|defaultLogDriverMode|fargateEventWindows"`
+	Value        *string `aws:"value,req"`
+	PrincipalArn *string `aws:"principalArn"`
+}
+
+// PutAccountSettingResponse is the shape PutAccountSettingResponse of the Amazon EC2 Container Service API.
+type PutAccountSettingResponse struct {
+	Setting *Setting `aws:"setting"`
+}
+
+// PutClusterCapacityProvidersRequest is the shape PutClusterCapacityProvidersRequest of the Amazon EC2 Container Service API.
+type PutClusterCapacityProvidersRequest struct {
+	Cluster                         *string                        `aws:"cluster,req"`
+	CapacityProviders               []string                       `aws:"capacityProviders,req"`
+	DefaultCapacityProviderStrategy []CapacityProviderStrategyItem `aws:"defaultCapacityProviderStrategy,req"`
+}
+
+// PutClusterCapacityProvidersResponse is the shape PutClusterCapacityProvidersResponse of the Amazon EC2 Container Service API.
+type PutClusterCapacityProvidersResponse struct {
+	Cluster *Cluster `aws:"cluster"`
 }
 
 // RegisterTaskDefinitionRequest is the shape RegisterTaskDefinitionRequest of the Amazon EC2 Container Service API.
@@ -753,10 +1307,32 @@ type RepositoryCredentials struct {
 	CredentialsParameter *string `aws:"credentialsParameter,req"`
 }
 
+// ResolvedConfiguration is the shape ResolvedConfiguration of the Amazon EC2 Container Service API.
+type ResolvedConfiguration struct {
+	LoadBalancers []ServiceRevisionLoadBalancer `aws:"loadBalancers"`
+}
+
+// Resource is the shape Resource of the Amazon EC2 Container Service API.
+type Resource struct {
+	Name           *string  `aws:"name"`
+	Type           *string  `aws:"type"`
+	DoubleValue    *float64 `aws:"doubleValue"`
+	LongValue      *int64   `aws:"longValue"`
+	IntegerValue   *int64   `aws:"integerValue"`
+	StringSetValue []string `aws:"stringSetValue"`
+}
+
 // ResourceRequirement is the shape ResourceRequirement of the Amazon EC2 Container Service API.
 type ResourceRequirement struct {
 	Value *string `aws:"value,req"`
 	Type  *string `aws:"type,req" enum:"GPU|InferenceAccelerator"`
+}
+
+// Rollback is the shape Rollback of the Amazon EC2 Container Service API.
+type Rollback struct {
+	Reason             *string    `aws:"reason"`
+	StartedAt          *time.Time `aws:"startedAt"`
+	ServiceRevisionArn *string    `aws:"serviceRevisionArn"`
 }
 
 // RunTaskRequest is the shape RunTaskRequest of the Amazon EC2 Container Service API.
@@ -927,6 +1503,55 @@ type ServiceCurrentRevisionSummary struct {
 	PendingTaskCount   *int64  `aws:"pendingTaskCount"`
 }
 
+// ServiceDeployment is the shape ServiceDeployment of the Amazon EC2 Container Service API.
+type ServiceDeployment struct {
+	ServiceDeploymentArn     *string                          `aws:"serviceDeploymentArn"`
+	ServiceArn               *string                          `aws:"serviceArn"`
+	ClusterArn               *string                          `aws:"clusterArn"`
+	CreatedAt                *time.Time                       `aws:"createdAt"`
+	StartedAt                *time.Time                       `aws:"startedAt"`
+	FinishedAt               *time.Time                       `aws:"finishedAt"`
+	StoppedAt                *time.Time                       `aws:"stoppedAt"`
+	UpdatedAt                *time.Time                       `aws:"updatedAt"`
+	SourceServiceRevisions   []ServiceRevisionSummary         `aws:"sourceServiceRevisions"`
+	TargetServiceRevision    *ServiceRevisionSummary          `aws:"targetServiceRevision"`
+	Status                   *string                          `aws:"status" enum:"PENDING|SUCCESSFUL|STOPPED|STOP_REQUESTED|IN_PROGRESS|ROLLBACK_REQUESTED|ROLLBACK_IN_PROGRESS|ROLLBACK_SUCCESSFUL|ROLLBACK_FAILED"`
+	StatusReason             *string                          `aws:"statusReason"`
+	LifecycleStage           *string                          `aws:"lifecycleStage" enum:"RECONCILE_SERVICE|PRE_SCALE_UP|SCALE_UP|POST_SCALE_UP|TEST_TRAFFIC_SHIFT|POST_TEST_TRAFFIC_SHIFT|PRODUCTION_TRAFFIC_SHIFT|POST_PRODUCTION_TRAFFIC_SHIFT|BAKE_TIME|CLEAN_UP"`
+	LifecycleHookDetails     []DeploymentLifecycleHookDetail  `aws:"lifecycleHookDetails"`
+	DeploymentConfiguration  *DeploymentConfiguration         `aws:"deploymentConfiguration"`
+	Rollback                 *Rollback                        `aws:"rollback"`
+	DeploymentCircuitBreaker *ServiceDeploymentCircuitBreaker `aws:"deploymentCircuitBreaker"`
+	Alarms                   *ServiceDeploymentAlarms         `aws:"alarms"`
+}
+
+// ServiceDeploymentAlarms is the shape ServiceDeploymentAlarms of the Amazon EC2 Container Service API.
+type ServiceDeploymentAlarms struct {
+	Status              *string  `aws:"status" enum:"TRIGGERED|MONITORING|MONITORING_COMPLETE|DISABLED"`
+	AlarmNames          []string `aws:"alarmNames"`
+	TriggeredAlarmNames []string `aws:"triggeredAlarmNames"`
+}
+
+// ServiceDeploymentBrief is the shape ServiceDeploymentBrief of the Amazon EC2 Container Service API.
+type ServiceDeploymentBrief struct {
+	ServiceDeploymentArn     *string    `aws:"serviceDeploymentArn"`
+	ServiceArn               *string    `aws:"serviceArn"`
+	ClusterArn               *string    `aws:"clusterArn"`
+	StartedAt                *time.Time `aws:"startedAt"`
+	CreatedAt                *time.Time `aws:"createdAt"`
+	FinishedAt               *time.Time `aws:"finishedAt"`
+	TargetServiceRevisionArn *string    `aws:"targetServiceRevisionArn"`
+	Status                   *string    `aws:"status" enum:"PENDING|SUCCESSFUL|STOPPED|STOP_REQUESTED|IN_PROGRESS|ROLLBACK_REQUESTED|ROLLBACK_IN_PROGRESS|ROLLBACK_SUCCESSFUL|ROLLBACK_FAILED"`
+	StatusReason             *string    `aws:"statusReason"`
+}
+
+// ServiceDeploymentCircuitBreaker is the shape ServiceDeploymentCircuitBreaker of the Amazon EC2 Container Service API.
+type ServiceDeploymentCircuitBreaker struct {
+	Status       *string `aws:"status" enum:"TRIGGERED|MONITORING|MONITORING_COMPLETE|DISABLED"`
+	FailureCount *int64  `aws:"failureCount"`
+	Threshold    *int64  `aws:"threshold"`
+}
+
 // ServiceEvent is the shape ServiceEvent of the Amazon EC2 Container Service API.
 type ServiceEvent struct {
 	Id        *string    `aws:"id"`
@@ -957,10 +1582,99 @@ type ServiceRegistry struct {
 	ContainerPort *int64  `aws:"containerPort"`
 }
 
+// ServiceRevision is the shape ServiceRevision of the Amazon EC2 Container Service API.
+type ServiceRevision struct {
+	ServiceRevisionArn          *string                        `aws:"serviceRevisionArn"`
+	ServiceArn                  *string                        `aws:"serviceArn"`
+	ClusterArn                  *string                        `aws:"clusterArn"`
+	TaskDefinition              *string                        `aws:"taskDefinition"`
+	CapacityProviderStrategy    []CapacityProviderStrategyItem `aws:"capacityProviderStrategy"`
+	LaunchType                  *string                        `aws:"launchType" enum:"EC2|FARGATE|EXTERNAL|MANAGED_INSTANCES"`
+	PlatformVersion             *string                        `aws:"platformVersion"`
+	PlatformFamily              *string                        `aws:"platformFamily"`
+	LoadBalancers               []LoadBalancer                 `aws:"loadBalancers"`
+	ServiceRegistries           []ServiceRegistry              `aws:"serviceRegistries"`
+	NetworkConfiguration        *NetworkConfiguration          `aws:"networkConfiguration"`
+	ContainerImages             []ContainerImage               `aws:"containerImages"`
+	GuardDutyEnabled            *bool                          `aws:"guardDutyEnabled"`
+	ServiceConnectConfiguration *ServiceConnectConfiguration   `aws:"serviceConnectConfiguration"`
+	VolumeConfigurations        []ServiceVolumeConfiguration   `aws:"volumeConfigurations"`
+	FargateEphemeralStorage     *DeploymentEphemeralStorage    `aws:"fargateEphemeralStorage"`
+	CreatedAt                   *time.Time                     `aws:"createdAt"`
+	VpcLatticeConfigurations    []VpcLatticeConfiguration      `aws:"vpcLatticeConfigurations"`
+	ResolvedConfiguration       *ResolvedConfiguration         `aws:"resolvedConfiguration"`
+	EcsManagedResources         *ECSManagedResources           `aws:"ecsManagedResources"`
+}
+
+// ServiceRevisionLoadBalancer is the shape ServiceRevisionLoadBalancer of the Amazon EC2 Container Service API.
+type ServiceRevisionLoadBalancer struct {
+	TargetGroupArn         *string `aws:"targetGroupArn"`
+	ProductionListenerRule *string `aws:"productionListenerRule"`
+}
+
+// ServiceRevisionSummary is the shape ServiceRevisionSummary of the Amazon EC2 Container Service API.
+type ServiceRevisionSummary struct {
+	Arn                              *string  `aws:"arn"`
+	RequestedTaskCount               *int64   `aws:"requestedTaskCount"`
+	RunningTaskCount                 *int64   `aws:"runningTaskCount"`
+	PendingTaskCount                 *int64   `aws:"pendingTaskCount"`
+	RequestedTestTrafficWeight       *float64 `aws:"requestedTestTrafficWeight"`
+	RequestedProductionTrafficWeight *float64 `aws:"requestedProductionTrafficWeight"`
+}
+
 // ServiceVolumeConfiguration is the shape ServiceVolumeConfiguration of the Amazon EC2 Container Service API.
 type ServiceVolumeConfiguration struct {
 	Name             *string                               `aws:"name,req"`
 	ManagedEBSVolume *ServiceManagedEBSVolumeConfiguration `aws:"managedEBSVolume"`
+}
+
+// Session is the shape Session of the Amazon EC2 Container Service API.
+type Session struct {
+	SessionId  *string `aws:"sessionId"`
+	StreamUrl  *string `aws:"streamUrl"`
+	TokenValue *string `aws:"tokenValue"`
+}
+
+// Setting is the shape Setting of the Amazon EC2 Container Service API.
+type Setting struct {
+	Name         *string `aws:"name" enum:"serviceLongArnFormat|taskLongArnFormat|containerInstanceLongArnFormat|awsvpcTrunking|containerInsights|fargateFIPSMode|tagResourceAuthorization|fargateTaskRetirementWaitPeriod|guardDutyActivate|defaultLogDriverMode|fargateEventWindows"`
+	Value        *string `aws:"value"`
+	PrincipalArn *string `aws:"principalArn"`
+	Type         *string `aws:"type" enum:"user|aws_managed"`
+}
+
+// StartTaskRequest is the shape StartTaskRequest of the Amazon EC2 Container Service API.
+type StartTaskRequest struct {
+	Cluster              *string                   `aws:"cluster"`
+	ContainerInstances   []string                  `aws:"containerInstances,req"`
+	EnableECSManagedTags *bool                     `aws:"enableECSManagedTags"`
+	EnableExecuteCommand *bool                     `aws:"enableExecuteCommand"`
+	Group                *string                   `aws:"group"`
+	NetworkConfiguration *NetworkConfiguration     `aws:"networkConfiguration"`
+	Overrides            *TaskOverride             `aws:"overrides"`
+	PropagateTags        *string                   `aws:"propagateTags" enum:"TASK_DEFINITION|SERVICE|NONE"`
+	ReferenceId          *string                   `aws:"referenceId"`
+	StartedBy            *string                   `aws:"startedBy"`
+	Tags                 []Tag                     `aws:"tags" limits:"min=0,max=50"`
+	TaskDefinition       *string                   `aws:"taskDefinition,req"`
+	VolumeConfigurations []TaskVolumeConfiguration `aws:"volumeConfigurations"`
+}
+
+// StartTaskResponse is the shape StartTaskResponse of the Amazon EC2 Container Service API.
+type StartTaskResponse struct {
+	Tasks    []Task    `aws:"tasks"`
+	Failures []Failure `aws:"failures"`
+}
+
+// StopServiceDeploymentRequest is the shape StopServiceDeploymentRequest of the Amazon EC2 Container Service API.
+type StopServiceDeploymentRequest struct {
+	ServiceDeploymentArn *string `aws:"serviceDeploymentArn,req"`
+	StopType             *string `aws:"stopType" enum:"ABORT|ROLLBACK"`
+}
+
+// StopServiceDeploymentResponse is the shape StopServiceDeploymentResponse of the Amazon EC2 Container Service API.
+type StopServiceDeploymentResponse struct {
+	ServiceDeploymentArn *string `aws:"serviceDeploymentArn"`
 }
 
 // StopTaskRequest is the shape StopTaskRequest of the Amazon EC2 Container Service API.
@@ -1160,6 +1874,12 @@ type Tmpfs struct {
 	MountOptions  []string `aws:"mountOptions"`
 }
 
+// TotalLocalStorageGBRequest is the shape TotalLocalStorageGBRequest of the Amazon EC2 Container Service API.
+type TotalLocalStorageGBRequest struct {
+	Min *float64 `aws:"min"`
+	Max *float64 `aws:"max"`
+}
+
 // Ulimit is the shape Ulimit of the Amazon EC2 Container Service API.
 type Ulimit struct {
 	Name      *string `aws:"name,req" enum:"core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|sigpending|stack"`
@@ -1175,6 +1895,30 @@ type UntagResourceRequest struct {
 
 // UntagResourceResponse is the shape UntagResourceResponse of the Amazon EC2 Container Service API.
 type UntagResourceResponse struct {
+}
+
+// UpdateClusterRequest is the shape UpdateClusterRequest of the Amazon EC2 Container Service API.
+type UpdateClusterRequest struct {
+	Cluster                *string                               `aws:"cluster,req"`
+	Settings               []ClusterSetting                      `aws:"settings"`
+	Configuration          *ClusterConfiguration                 `aws:"configuration"`
+	ServiceConnectDefaults *ClusterServiceConnectDefaultsRequest `aws:"serviceConnectDefaults"`
+}
+
+// UpdateClusterResponse is the shape UpdateClusterResponse of the Amazon EC2 Container Service API.
+type UpdateClusterResponse struct {
+	Cluster *Cluster `aws:"cluster"`
+}
+
+// UpdateClusterSettingsRequest is the shape UpdateClusterSettingsRequest of the Amazon EC2 Container Service API.
+type UpdateClusterSettingsRequest struct {
+	Cluster  *string          `aws:"cluster,req"`
+	Settings []ClusterSetting `aws:"settings,req"`
+}
+
+// UpdateClusterSettingsResponse is the shape UpdateClusterSettingsResponse of the Amazon EC2 Container Service API.
+type UpdateClusterSettingsResponse struct {
+	Cluster *Cluster `aws:"cluster"`
 }
 
 // UpdateServiceRequest is the shape UpdateServiceRequest of the Amazon EC2 Container Service API.
@@ -1206,6 +1950,33 @@ type UpdateServiceRequest struct {
 // UpdateServiceResponse is the shape UpdateServiceResponse of the Amazon EC2 Container Service API.
 type UpdateServiceResponse struct {
 	Service *Service `aws:"service"`
+}
+
+// UpdateTaskProtectionRequest is the shape UpdateTaskProtectionRequest of the Amazon EC2 Container Service API.
+type UpdateTaskProtectionRequest struct {
+	Cluster           *string  `aws:"cluster,req"`
+	Tasks             []string `aws:"tasks,req"`
+	ProtectionEnabled *bool    `aws:"protectionEnabled,req"`
+	ExpiresInMinutes  *int64   `aws:"expiresInMinutes"`
+}
+
+// UpdateTaskProtectionResponse is the shape UpdateTaskProtectionResponse of the Amazon EC2 Container Service API.
+type UpdateTaskProtectionResponse struct {
+	ProtectedTasks []ProtectedTask `aws:"protectedTasks"`
+	Failures       []Failure       `aws:"failures"`
+}
+
+// VCpuCountRangeRequest is the shape VCpuCountRangeRequest of the Amazon EC2 Container Service API.
+type VCpuCountRangeRequest struct {
+	Min *int64 `aws:"min,req"`
+	Max *int64 `aws:"max"`
+}
+
+// VersionInfo is the shape VersionInfo of the Amazon EC2 Container Service API.
+type VersionInfo struct {
+	AgentVersion  *string `aws:"agentVersion"`
+	AgentHash     *string `aws:"agentHash"`
+	DockerVersion *string `aws:"dockerVersion"`
 }
 
 // Volume is the shape Volume of the Amazon EC2 Container Service API.

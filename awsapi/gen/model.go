@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -19,6 +20,7 @@ type model struct {
 		APIVersion      string
 		EndpointPrefix  string
 		Protocol        string
+		Protocols       []string
 		ServiceFullName string
 		SigningName     string
 		TargetPrefix    string
@@ -130,7 +132,15 @@ func readModel(data, service string) (*model, error) {
 	if err := json.NewDecoder(unzipped).Decode(m); err != nil {
 		return nil, fmt.Errorf("model of %s: %w", service, err)
 	}
+	m.chooseProtocol()
 	return m, nil
+}
+
+// chooseProtocol takes JSON for a service that speaks it too: its shapes are those of CBOR.
+func (m *model) chooseProtocol() {
+	if m.Metadata.Protocol == "smithy-rpc-v2-cbor" && slices.Contains(m.Metadata.Protocols, "json") {
+		m.Metadata.Protocol = "json"
+	}
 }
 
 // check refuses what the codec does not know, so that it can't be silently wrong.
