@@ -106,7 +106,8 @@ func (f filler) text(tag reflect.StructTag, prefix string) string {
 	case strings.Contains(pattern, ":acm:"):
 		return "arn:aws:acm:us-east-1:123456789012:certificate/x"
 	default:
-		return strings.Repeat("a", 20)
+		low, high := bounds(tag, prefix, 0, 30)
+		return strings.Repeat("a", max(low, min(high, 20)))
 	}
 	low, high := bounds(tag, prefix, 0, 30)
 	alphabet := []rune("aZ0 <>&\"'\\é語\n%+=.;😀")
