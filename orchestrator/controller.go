@@ -54,6 +54,13 @@ type Network interface {
 	Applied(ctx context.Context) error
 }
 
+// Alarms is what the scheduler asks of CloudWatch.
+type Alarms interface {
+	// States returns the states of the alarms with these names: OK, ALARM or
+	// INSUFFICIENT_DATA; one that does not exist is absent. It never waits.
+	States(names []string) map[string]string
+}
+
 // Definitions looks task definitions up by ARN, family:revision, or family.
 type Definitions interface {
 	Lookup(ref string) (taskdefs.Registered, error)
@@ -67,6 +74,8 @@ type Config struct {
 	Pace    Pace
 	Sweep   time.Duration
 	Logger  *slog.Logger
+	// Alarms, if set, tells the states of CloudWatch's alarms.
+	Alarms Alarms
 	// Hosts returns names that tasks can look up: the load balancers' DNS names.
 	Hosts func() map[string]string
 	// BeforeRemove, if set, is called before a task's containers are removed: the last
@@ -83,13 +92,15 @@ type Controller struct {
 	network     Network
 	definitions Definitions
 
-	mu       sync.Mutex // held over read, commit and publish of a change
-	clusters map[string]*Cluster
-	services map[string]*Service
-	tasks    map[string]*Task
-	tokens   map[string]tokenUse // RunTask's client tokens
-	engineOK string              // "" if the engine answers, else why not
-	tickAt   map[string]time.Time
+	mu        sync.Mutex // held over read, commit and publish of a change
+	clusters  map[string]*Cluster
+	services  map[string]*Service
+	tasks     map[string]*Task
+	records   map[string]*ServiceDeployment
+	revisions map[string]*ServiceRevision
+	tokens    map[string]tokenUse // RunTask's client tokens
+	engineOK  string              // "" if the engine answers, else why not
+	tickAt    map[string]time.Time
 
 	poke    chan struct{}
 	runners runners
@@ -107,6 +118,7 @@ func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net
 	c := &Controller{
 		config: config, store: store, engine: engine, balancer: balancer, network: net, definitions: definitions,
 		clusters: map[string]*Cluster{}, services: map[string]*Service{}, tasks: map[string]*Task{},
+		records: map[string]*ServiceDeployment{}, revisions: map[string]*ServiceRevision{},
 		tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
 	}
 	c.runners.init()
@@ -119,9 +131,11 @@ func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net
 
 // The kinds of rows.
 const (
-	clusterRow = "cluster/"
-	serviceRow = "service/"
-	taskRow    = "task/"
+	clusterRow  = "cluster/"
+	serviceRow  = "service/"
+	taskRow     = "task/"
+	recordRow   = "servicedeployment/"
+	revisionRow = "servicerevision/"
 )
 
 func (c *Controller) load(ctx context.Context) error {
@@ -129,6 +143,12 @@ func (c *Controller) load(ctx context.Context) error {
 		return err
 	}
 	if err := loadRows(ctx, c.store, "service", c.services); err != nil {
+		return err
+	}
+	if err := loadRows(ctx, c.store, "servicedeployment", c.records); err != nil {
+		return err
+	}
+	if err := loadRows(ctx, c.store, "servicerevision", c.revisions); err != nil {
 		return err
 	}
 	return loadRows(ctx, c.store, "task", c.tasks)
@@ -189,6 +209,16 @@ func (x *change) putService(row *Service) {
 	x.commit = append(x.commit, func() { x.c.services[row.ARN] = row })
 }
 
+func (x *change) putRecord(row *ServiceDeployment) {
+	x.rows[recordRow+row.ARN] = row
+	x.commit = append(x.commit, func() { x.c.records[row.ARN] = row })
+}
+
+func (x *change) putRevision(row *ServiceRevision) {
+	x.rows[revisionRow+row.ARN] = row
+	x.commit = append(x.commit, func() { x.c.revisions[row.ARN] = row })
+}
+
 func (x *change) putTask(row *Task) {
 	x.rows[taskRow+row.ARN] = row
 	x.commit = append(x.commit, func() { x.c.tasks[row.ARN] = row })
@@ -203,17 +233,19 @@ func (x *change) event(kind timeline.Kind, subject, message string, data map[str
 // Snapshot is a consistent view of everything the scheduler knows. Rows are never changed
 // after they are published: do not change them.
 type Snapshot struct {
-	Clusters map[string]*Cluster // by name
-	Services map[string]*Service // by ARN
-	Tasks    map[string]*Task    // by ARN
-	Engine   string              // empty if the engine answers, else why it does not
+	Clusters  map[string]*Cluster           // by name
+	Services  map[string]*Service           // by ARN
+	Tasks     map[string]*Task              // by ARN
+	Records   map[string]*ServiceDeployment // by ARN
+	Revisions map[string]*ServiceRevision   // by ARN
+	Engine    string                        // empty if the engine answers, else why it does not
 }
 
 // Snapshot returns the current rows.
 func (c *Controller) Snapshot() Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Snapshot{maps.Clone(c.clusters), maps.Clone(c.services), maps.Clone(c.tasks), c.engineOK}
+	return Snapshot{maps.Clone(c.clusters), maps.Clone(c.services), maps.Clone(c.tasks), maps.Clone(c.records), maps.Clone(c.revisions), c.engineOK}
 }
 
 // definition returns a task definition by ARN, nil if it is unknown.

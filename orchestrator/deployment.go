@@ -23,6 +23,10 @@ type Deployment struct {
 	CreatedAt     time.Time `json:"createdAt"`
 	UpdatedAt     time.Time `json:"updatedAt"`
 
+	Record      string `json:"record,omitempty"`      // ARN of its service deployment; a rollback shares that of what failed
+	RevisionARN string `json:"revisionArn,omitempty"` // ARN of its service revision
+	Stage       string `json:"stage,omitempty"`       // lifecycle stage, where the strategy has any
+
 	DesiredCount int `json:"desiredCount"` // as shown; 0 for ACTIVE ones (trace T5)
 	PendingCount int `json:"pendingCount"`
 	RunningCount int `json:"runningCount"`

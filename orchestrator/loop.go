@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,7 +65,7 @@ func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
 	return Input{
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
 		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(),
-		Results: results, TickAt: c.tickAt,
+		Results: results, TickAt: c.tickAt, Records: c.records, Alarms: c.alarmStates(),
 		Definition: c.definition, Seq: c.store.NextSeq, ID: randomHex,
 	}
 }
@@ -78,6 +79,9 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 	for arn, t := range plan.Tasks {
 		rows[taskRow+arn] = t
 	}
+	for arn, r := range plan.Records {
+		rows[recordRow+arn] = r
+	}
 	for _, arn := range plan.Gone {
 		rows[c.rowOf(arn)] = nil
 	}
@@ -90,9 +94,12 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 	for arn, t := range plan.Tasks {
 		c.tasks[arn] = t
 	}
+	maps.Copy(c.records, plan.Records)
 	for _, arn := range plan.Gone {
 		delete(c.services, arn)
 		delete(c.tasks, arn)
+		delete(c.records, arn)
+		delete(c.revisions, arn)
 	}
 	for arn, at := range plan.TickAt {
 		c.tickAt[arn] = at
@@ -101,8 +108,13 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 }
 
 func (c *Controller) rowOf(arn string) string {
-	if c.services[arn] != nil {
+	switch {
+	case c.services[arn] != nil:
 		return serviceRow + arn
+	case c.records[arn] != nil:
+		return recordRow + arn
+	case c.revisions[arn] != nil:
+		return revisionRow + arn
 	}
 	return taskRow + arn
 }

@@ -16,6 +16,8 @@ type Input struct {
 	Pace     Pace
 	Services map[string]*Service                // by ARN; never changed by the planner
 	Tasks    map[string]*Task                   // by ARN; never changed by the planner
+	Records  map[string]*ServiceDeployment      // by ARN; never changed by the planner
+	Alarms   map[string]string                  // states of the alarms that deployments name; absent: no such alarm
 	EngineUp bool                               // false: Engine is unknown, not empty
 	Engine   map[string]TaskObservation         // by task ARN
 	Targets  map[alb.TargetKey]alb.TargetHealth // what is registered; absent is gone
@@ -61,7 +63,8 @@ type Action struct {
 type Plan struct {
 	Services map[string]*Service // changed rows
 	Tasks    map[string]*Task    // changed and new rows
-	Gone     []string            // ARNs of rows to delete
+	Records  map[string]*ServiceDeployment
+	Gone     []string // ARNs of rows to delete
 	Events   []timeline.Event
 	Actions  []Action
 	TickAt   map[string]time.Time
@@ -125,7 +128,7 @@ func (p *planner) orphans() {
 
 func newPlanner(in Input) *planner {
 	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}, failed: map[string]bool{}, keys: make(map[*TaskInterface][]alb.TargetKey, len(in.Tasks))}
-	p.plan.Services, p.plan.Tasks = map[string]*Service{}, map[string]*Task{}
+	p.plan.Services, p.plan.Tasks, p.plan.Records = map[string]*Service{}, map[string]*Task{}, map[string]*ServiceDeployment{}
 	p.plan.TickAt = map[string]time.Time{}
 	p.tasks = make([]*Task, 0, len(in.Tasks))
 	for _, t := range in.Tasks {

@@ -41,7 +41,8 @@ type Service struct {
 	CreatedBy            string                     `json:"createdBy,omitempty"`
 	Deployments          []Deployment               `json:"deployments"` // the primary first
 	LastCompleted        *Revision                  `json:"lastCompleted,omitempty"`
-	Events               []Event                    `json:"events,omitempty"` // newest first
+	LastCompletedARN     string                     `json:"lastCompletedArn,omitempty"` // its service revision
+	Events               []Event                    `json:"events,omitempty"`           // newest first
 	Steady               bool                       `json:"steady"`
 	InactiveAt           time.Time                  `json:"inactiveAt,omitzero"`
 	Cause                int64                      `json:"cause,omitempty"` // the event that last changed what is desired
@@ -67,6 +68,15 @@ type DeploymentConfiguration struct {
 	MaximumPercent        int  `json:"maximumPercent"`
 	BreakerEnable         bool `json:"breakerEnable,omitempty"`
 	BreakerRollback       bool `json:"breakerRollback,omitempty"`
+
+	Alarms DeploymentAlarms `json:"alarms,omitzero"`
+}
+
+// DeploymentAlarms name the alarms that fail a deployment.
+type DeploymentAlarms struct {
+	Names    []string `json:"names,omitempty"`
+	Enable   bool     `json:"enable,omitempty"`
+	Rollback bool     `json:"rollback,omitempty"`
 }
 
 // Minimum returns how many tasks must be healthy: ceil(desired × minimumHealthyPercent) (ECS-020).

@@ -312,6 +312,24 @@ func (x *change) deploy(s *Service, message string) {
 	if s.CreatedAt.IsZero() {
 		s.CreatedAt = x.now
 	}
+	x.record(s, d)
+}
+
+// record makes the lasting rows of a deployment that begins: its service deployment, PENDING
+// until the loop has seen it, and its service revision (ECS-401).
+func (x *change) record(s *Service, d *Deployment) {
+	d.Record, d.RevisionARN = serviceDeploymentARN(s.ARN, randomHex), serviceRevisionARN(s.ARN, randomHex)
+	x.putRevision(&ServiceRevision{ARN: d.RevisionARN, Service: s.ARN, Cluster: s.Cluster, Revision: d.Revision, CreatedAt: x.now})
+	r := &ServiceDeployment{
+		ARN: d.Record, Service: s.ARN, Cluster: s.Cluster, Status: ServiceDeploymentPending,
+		CreatedAt: x.now, UpdatedAt: x.now, Target: RevisionCounts{ARN: d.RevisionARN}, Config: s.Config,
+	}
+	for _, old := range s.Deployments[1:] {
+		if old.RevisionARN != "" {
+			r.Sources = append(r.Sources, RevisionCounts{ARN: old.RevisionARN, Requested: old.RunningCount + old.PendingCount, Running: old.RunningCount, Pending: old.PendingCount})
+		}
+	}
+	x.putRecord(r)
 }
 
 // UpdateService changes a service. What it changes decides whether a new deployment

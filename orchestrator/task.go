@@ -89,6 +89,7 @@ type Task struct {
 	DetachAt       time.Time `json:"detachAt,omitzero"`
 	DeregisterAt   time.Time `json:"deregisterAt,omitzero"`
 	GraceUntil     time.Time `json:"graceUntil,omitzero"`     // health checks are ignored until then
+	ProtectedUntil time.Time `json:"protectedUntil,omitzero"` // no scale-in and no deployment stops it before
 	RetryAt        time.Time `json:"retryAt,omitzero"`        // an action failed; not again before
 	TargetsRetryAt time.Time `json:"targetsRetryAt,omitzero"` // the same for registrations
 	Complaint      string    `json:"complaint,omitempty"`     // what the last failed action said
