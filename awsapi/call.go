@@ -17,7 +17,7 @@ type Call struct {
 	AccessKey      string // from the signature, not verified
 	Account        string
 	RequestID      string
-	Raw            []byte // body as sent; the query string of a GET
+	Raw            []byte // body as sent, as JSON if it was CBOR; the query string of a GET
 	UserAgent      string
 	UnknownMembers []string // input that the service model does not have, ignored
 }

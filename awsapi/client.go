@@ -20,6 +20,7 @@ type Client struct {
 	Endpoint string       // http://localhost:4566
 	Region   string       // empty is us-east-1
 	HTTP     *http.Client // nil is http.DefaultClient
+	Protocol Protocol     // empty is each service's own
 }
 
 // Do calls an operation that stands in ops.txt. in and out point to its shapes and may be
@@ -28,6 +29,9 @@ func (c *Client) Do(ctx context.Context, service, operation string, in, out any)
 	s := LookupService(service)
 	if s == nil || !s.Lists(operation) {
 		return fmt.Errorf("call %s %s: not in ops.txt", service, operation)
+	}
+	if c.Protocol != "" {
+		s = s.speaking(c.Protocol)
 	}
 	r, err := c.request(ctx, s, operation, in)
 	if err != nil {
@@ -43,9 +47,12 @@ func (c *Client) Do(ctx context.Context, service, operation string, in, out any)
 	if out == nil {
 		return nil
 	}
-	if s.Protocol == JSON {
+	switch s.Protocol {
+	case JSON:
 		_, err = decodeJSON(body, out)
-	} else {
+	case CBOR:
+		_, err = decodeCBOR(body, out)
+	default:
 		err = decodeXML(s, operation, body, out)
 	}
 	if err != nil {
@@ -59,23 +66,34 @@ func (c *Client) request(ctx context.Context, s *Service, operation string, in a
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint, bytes.NewReader(body))
+	url := c.Endpoint
+	if s.Protocol == CBOR {
+		url += "/service/" + s.TargetPrefix + "/operation/" + operation
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("User-Agent", "drydock")
-	if s.Protocol == JSON {
+	switch s.Protocol {
+	case JSON:
 		r.Header.Set("X-Amz-Target", s.TargetPrefix+"."+operation)
+	case CBOR:
+		r.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
 	}
 	c.sign(r, s, time.Now().UTC())
 	return r, nil
 }
 
 func encodeInput(s *Service, operation string, in any) (body []byte, contentType string, err error) {
-	if s.Protocol == JSON {
+	switch s.Protocol {
+	case JSON:
 		body, err = encodeJSON(in)
 		return body, "application/x-amz-json-1.1", err
+	case CBOR:
+		body, err = encodeCBOR(in)
+		return body, "application/cbor", err
 	}
 	form, err := encodeForm(s.Protocol, in)
 	if err != nil {

@@ -9,12 +9,15 @@ import (
 
 // message is what a request says it wants.
 type message struct {
-	target string     // X-Amz-Target, JSON only
+	target string     // X-Amz-Target, or what stands for it in CBOR's path
 	form   url.Values // Query and EC2 only
 }
 
 // guessProtocol returns the protocol to answer in before the service is known.
 func guessProtocol(r *http.Request) Protocol {
+	if r.Header.Get("Smithy-Protocol") != "" || strings.Contains(r.Header.Get("Content-Type"), "cbor") {
+		return CBOR
+	}
 	if r.Header.Get("X-Amz-Target") != "" || strings.Contains(r.Header.Get("Content-Type"), "json") {
 		return JSON
 	}
@@ -31,6 +34,9 @@ func (x *exchange) readMessage() (message, error) {
 		return message{}, err
 	}
 	x.call.Raw = body
+	if x.protocol == CBOR {
+		return message{target: targetOfPath(x.r.URL.Path)}, nil
+	}
 	if target := x.r.Header.Get("X-Amz-Target"); target != "" {
 		return message{target: target}, nil
 	}
@@ -48,22 +54,38 @@ func (x *exchange) readMessage() (message, error) {
 }
 
 // dispatch finds the service and operation: by X-Amz-Target, by the form's Version, or, where
-// those don't tell, by the signature's scope. Never by path or host (WIRE-001).
+// those don't tell, by the signature's scope. Never by host, and by path in CBOR only (WIRE-001).
 func (x *exchange) dispatch(m message) error {
 	scope := x.call.Service
 	if m.target != "" {
 		prefix, operation, _ := strings.Cut(m.target, ".")
 		x.call.Operation = operation
-		x.service = find(func(s *Service) bool { return s.Protocol == JSON && s.TargetPrefix == prefix })
+		x.service = find(func(s *Service) bool { return s.TargetPrefix == prefix && prefix != "" })
+		if x.service != nil && !x.service.Speaks(x.protocol) {
+			return errUnknownOperation(x.protocol, "drydock does not speak rpc-v2-cbor with "+x.service.Title+": configure the SDK to use awsJson.")
+		}
 	} else if m.form.Get("Action") != "" {
 		x.call.Operation = m.form.Get("Action")
 		x.service = findForm(m.form.Get("Version"), scope)
+		if x.service != nil && x.service.Protocol == EC2 {
+			x.protocol = EC2
+		}
 	}
 	if x.service == nil {
 		return errUnknownOperation(x.protocol, unserved(scope, m))
 	}
-	x.protocol, x.call.Service = x.service.Protocol, x.service.Name
+	x.service, x.call.Service = x.service.speaking(x.protocol), x.service.Name
 	return nil
+}
+
+// targetOfPath returns what X-Amz-Target would be for a path /service/NAME/operation/NAME;
+// anything may stand before it.
+func targetOfPath(path string) string {
+	parts := strings.Split(path, "/")
+	if n := len(parts); n >= 5 && parts[n-4] == "service" && parts[n-2] == "operation" {
+		return parts[n-3] + "." + parts[n-1]
+	}
+	return ""
 }
 
 func unserved(scope string, m message) string {
@@ -77,7 +99,9 @@ func unserved(scope string, m message) string {
 // findForm returns the form service with an API version; the signing name decides between
 // services that share it, and stands in when no version was sent.
 func findForm(version, scope string) *Service {
-	form := func(s *Service) bool { return s.Protocol != JSON && (version == "" || s.Version == version) }
+	form := func(s *Service) bool {
+		return (s.Speaks(Query) || s.Protocol == EC2) && (version == "" || s.Version == version)
+	}
 	if s := find(func(s *Service) bool { return form(s) && s.SigningName == scope }); s != nil {
 		return s
 	}
@@ -108,5 +132,5 @@ func (x *exchange) errNotServed() error {
 	case Query:
 		return errUnknownOperation(Query, fmt.Sprintf("Could not find operation %s for version %s", operation, s.Version))
 	}
-	return errUnknownOperation(JSON, fmt.Sprintf("%s has no operation %q.", s.Title, operation))
+	return errUnknownOperation(s.Protocol, fmt.Sprintf("%s has no operation %q.", s.Title, operation))
 }

@@ -1,4 +1,4 @@
-// Package awsapi speaks the AWS wire protocols: awsJson 1.1, Query and EC2 Query, as
+// Package awsapi speaks the AWS wire protocols, awsJson, Query, EC2 Query and rpc-v2-cbor, as
 // server and as client.
 //
 // Its words:

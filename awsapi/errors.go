@@ -71,7 +71,7 @@ func errMalformed(message string) *Error {
 // errUnknownOperation says that AWS has no such operation, or that we don't serve it (WIRE-009).
 func errUnknownOperation(p Protocol, message string) *Error {
 	code := "InvalidAction"
-	if p == JSON {
+	if p == JSON || p == CBOR {
 		code = "UnknownOperationException"
 	}
 	return &Error{Code: code, Message: message, Status: http.StatusBadRequest}
@@ -85,6 +85,8 @@ func encodeError(p Protocol, requestID, namespace string, e *Error) []byte {
 		return append(appendString(append(b, `,"message":`...), e.Message), '}')
 	case Query, EC2:
 		return encodeXMLError(p, requestID, namespace, e)
+	case CBOR:
+		return encodeCBORError(e)
 	}
 	return []byte(e.Error() + "\n")
 }
@@ -106,7 +108,7 @@ func encodeXMLError(p Protocol, requestID, namespace string, e *Error) []byte {
 		fmt.Fprintf(&w, " xmlns=%q", namespace)
 	}
 	w.WriteString("><Error>")
-	w.element("Type", map[bool]string{true: "Receiver", false: "Sender"}[e.Status >= 500])
+	w.element("Type", fault(e))
 	w.element("Code", e.Code)
 	w.element("Message", e.Message)
 	w.WriteString("</Error>")
@@ -115,10 +117,20 @@ func encodeXMLError(p Protocol, requestID, namespace string, e *Error) []byte {
 	return w.Bytes()
 }
 
+// fault says whose fault an error is.
+func fault(e *Error) string {
+	if e.Status >= 500 {
+		return "Receiver"
+	}
+	return "Sender"
+}
+
 // decodeError reads the error document of a protocol.
 func decodeError(p Protocol, status int, body []byte) *Error {
 	e := &Error{Status: status}
-	if p == JSON {
+	if p == CBOR {
+		e.Code, e.Message = decodeCBORError(body)
+	} else if p == JSON {
 		var document struct {
 			Type    string `json:"__type"`
 			Message string `json:"message"`

@@ -36,6 +36,7 @@ func decodeJSON(body []byte, in any) (unknown []string, err error) {
 	return r.unknown, err
 }
 
+// jsonReader reads documents of JSON, and of CBOR, which has a few more types.
 type jsonReader struct{ unknown []string }
 
 func (r *jsonReader) value(v reflect.Value, x any, path string) error {
@@ -134,29 +135,45 @@ func (r *jsonReader) scalar(v reflect.Value, x any) error {
 		}
 		return errJSONType(x, "Integer")
 	case reflect.Float64:
-		if n, ok := x.(json.Number); ok {
-			f, err := n.Float64()
+		if f, ok := float(x); ok {
 			v.SetFloat(f)
-			if err == nil {
-				return nil
-			}
+			return nil
 		}
 		return errJSONType(x, "Double")
 	}
 	return fmt.Errorf("awsapi: type %s is not a shape", v.Type())
 }
 
-// integer reads a JSON number without a fraction, also if it is written 3.0 or 3e2.
+// float reads a number of JSON or CBOR.
+func float(x any) (float64, bool) {
+	switch n := x.(type) {
+	case json.Number:
+		f, err := n.Float64()
+		return f, err == nil
+	case float64:
+		return n, true
+	case int64:
+		return float64(n), true
+	case uint64:
+		return float64(n), true
+	}
+	return 0, false
+}
+
+// integer reads a number without a fraction, also if it is written 3.0 or 3e2.
 func integer(x any) (int64, bool) {
-	n, ok := x.(json.Number)
-	if !ok {
-		return 0, false
+	switch n := x.(type) {
+	case json.Number:
+		if i, err := n.Int64(); err == nil {
+			return i, true
+		}
+	case int64:
+		return n, true
+	case uint64:
+		return int64(n), n <= math.MaxInt64
 	}
-	if i, err := n.Int64(); err == nil {
-		return i, true
-	}
-	f, err := n.Float64()
-	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+	f, ok := float(x)
+	if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
 		return 0, false
 	}
 	return int64(f), true
@@ -170,6 +187,10 @@ func (r *jsonReader) document(v reflect.Value, x any) error {
 
 // time reads epoch seconds with a fraction (WIRE-004), to the millisecond.
 func (r *jsonReader) time(v reflect.Value, x any) error {
+	if t, ok := x.(time.Time); ok { // CBOR has a type for it
+		v.Set(reflect.ValueOf(t.Round(time.Millisecond).UTC()))
+		return nil
+	}
 	if s, ok := x.(string); ok {
 		t, err := time.Parse(time.RFC3339Nano, s)
 		if err != nil {
@@ -178,12 +199,8 @@ func (r *jsonReader) time(v reflect.Value, x any) error {
 		v.Set(reflect.ValueOf(t.UTC()))
 		return nil
 	}
-	n, ok := x.(json.Number)
-	if !ok {
-		return errJSONType(x, "Timestamp")
-	}
-	seconds, err := n.Float64()
-	if err != nil || math.Abs(seconds) > 1<<40 {
+	seconds, ok := float(x)
+	if !ok || math.Abs(seconds) > 1<<40 {
 		return errJSONType(x, "Timestamp")
 	}
 	v.Set(reflect.ValueOf(time.UnixMilli(int64(math.Round(seconds * 1000))).UTC()))
@@ -191,6 +208,10 @@ func (r *jsonReader) time(v reflect.Value, x any) error {
 }
 
 func (r *jsonReader) blob(v reflect.Value, x any) error {
+	if b, ok := x.([]byte); ok { // CBOR has a type for it
+		v.SetBytes(b)
+		return nil
+	}
 	s, ok := x.(string)
 	if !ok {
 		return errJSONType(x, "Blob")
@@ -209,7 +230,7 @@ func errJSONType(x any, want string) error {
 	switch x := x.(type) {
 	case string:
 		got = "STRING_VALUE"
-	case json.Number:
+	case json.Number, float64, int64, uint64:
 		got = "NUMBER_VALUE"
 	case bool:
 		got = map[bool]string{true: "TRUE_VALUE", false: "FALSE_VALUE"}[x]

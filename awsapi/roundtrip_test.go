@@ -135,7 +135,7 @@ func bounds(tag reflect.StructTag, prefix string, low, high int) (int, int) {
 }
 
 // roundTrip sends in to an operation whose handler answers out, and checks both ends.
-func roundTrip(t *testing.T, service, operation string, in, out any) {
+func roundTrip(t *testing.T, service, operation string, protocol awsapi.Protocol, in, out any) {
 	var got any
 	s := awsapi.NewServer()
 	awsapi.HandleAny(s, service, operation, reflect.TypeOf(in).Elem(), func(_ context.Context, in any) (any, error) {
@@ -145,7 +145,7 @@ func roundTrip(t *testing.T, service, operation string, in, out any) {
 	server := httptest.NewServer(s)
 	defer server.Close()
 	answer := reflect.New(reflect.TypeOf(out).Elem()).Interface()
-	c := &awsapi.Client{Endpoint: server.URL, HTTP: server.Client()}
+	c := &awsapi.Client{Endpoint: server.URL, HTTP: server.Client(), Protocol: protocol}
 	if err := c.Do(context.Background(), service, operation, in, answer); err != nil {
 		t.Fatalf("%s: %v", operation, err)
 	}
@@ -176,7 +176,12 @@ func TestCodec_LosslessForEveryOperation(t *testing.T) {
 				in, out := reflect.New(reflect.TypeOf(shape.in)), reflect.New(reflect.TypeOf(shape.out))
 				f.fill(in.Elem(), "", "")
 				f.fill(out.Elem(), "", "")
-				roundTrip(t, shape.service, shape.operation, in.Interface(), out.Interface())
+				roundTrip(t, shape.service, shape.operation, "", in.Interface(), out.Interface())
+				for _, other := range []awsapi.Protocol{awsapi.CBOR, awsapi.Query} {
+					if s := awsapi.LookupService(shape.service); s.Speaks(other) && s.Protocol != other {
+						roundTrip(t, shape.service, shape.operation, other, in.Interface(), out.Interface())
+					}
+				}
 			}
 		})
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"sync"
 )
 
@@ -94,9 +93,6 @@ func (x *exchange) admit() error {
 	if err := checkOrigin(x.r); err != nil { // of reads too: this API has no pages to link to
 		return err
 	}
-	if x.r.Header.Get("Smithy-Protocol") != "" || strings.Contains(x.r.Header.Get("Content-Type"), "cbor") {
-		return errUnknownOperation(JSON, "drydock speaks awsJson 1.1, Query and EC2 Query, not rpc-v2-cbor: configure the SDK to use one of them.")
-	}
 	c, err := parseCredential(x.r, x.r.URL.Query())
 	if err != nil {
 		return err
@@ -117,9 +113,13 @@ func (x *exchange) admit() error {
 func (x *exchange) run(h handler, m message) (out any, err error) {
 	in := h.newInput()
 	var malformed error
-	if x.protocol == JSON {
+	switch x.protocol {
+	case JSON:
 		x.call.UnknownMembers, malformed = decodeJSON(x.call.Raw, in)
-	} else {
+	case CBOR:
+		x.call.UnknownMembers, malformed = decodeCBOR(x.call.Raw, in)
+		x.call.Raw, _ = encodeJSON(in) // for people: what was decoded always encodes
+	default:
 		x.call.UnknownMembers, malformed = decodeForm(x.protocol, m.form, in)
 	}
 	x.tellUnknown()
@@ -162,8 +162,11 @@ func (x *exchange) tellUnknown() {
 }
 
 func (x *exchange) encode(out any) ([]byte, error) {
-	if x.protocol == JSON {
+	switch x.protocol {
+	case JSON:
 		return encodeJSON(out)
+	case CBOR:
+		return encodeCBOR(out)
 	}
 	return encodeXML(x.service, x.call.Operation, x.call.RequestID, out)
 }
@@ -173,6 +176,12 @@ func (x *exchange) send(status int, body []byte) {
 	switch x.protocol {
 	case JSON:
 		contentType = "application/x-amz-json-1.1"
+		if asked := x.r.Header.Get("Content-Type"); asked == "application/x-amz-json-1.0" {
+			contentType = asked
+		}
+	case CBOR:
+		contentType = "application/cbor"
+		x.w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
 	case Query:
 		contentType = "text/xml"
 	case EC2:
@@ -198,8 +207,11 @@ func (x *exchange) fail(err error) {
 		x.server.log().Error("an API call failed", "service", x.call.Service, "operation", x.call.Operation,
 			"requestId", x.call.RequestID, "error", err)
 	}
-	if x.protocol == JSON {
+	if x.protocol == JSON || x.protocol == CBOR {
 		x.w.Header().Set("X-Amzn-ErrorType", e.Code)
+	}
+	if x.service != nil && len(also[x.service.Name]) > 0 { // a service that once spoke Query keeps its codes (WIRE-025)
+		x.w.Header().Set("X-Amzn-Query-Error", e.Code+";"+fault(e))
 	}
 	x.send(e.Status, encodeError(x.protocol, x.call.RequestID, x.namespace(), e))
 }

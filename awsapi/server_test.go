@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"drydock/awsapi"
+	"drydock/awsapi/cloudwatch"
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
@@ -126,10 +127,65 @@ func TestDispatch_UnknownAndUnimplementedOperations(t *testing.T) {
 }
 
 func TestServer_RefusesCBOR(t *testing.T) {
-	post(t, newServer(), "ecs", "", "\xa0", func(r *http.Request) {
+	post(t, newServer(), "ecs", "", "\xa0", inCBOR("AmazonEC2ContainerServiceV20141113", "ListClusters")).
+		want(t, 400, "UnknownOperationException", "rpc-v2-cbor")
+}
+
+// inCBOR makes a request one of smithy-rpc-v2-cbor.
+func inCBOR(service, operation string) func(r *http.Request) {
+	return func(r *http.Request) {
+		r.URL.Path = "/service/" + service + "/operation/" + operation
 		r.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
 		r.Header.Set("Content-Type", "application/cbor")
-	}).want(t, 400, "UnknownOperationException", "rpc-v2-cbor")
+	}
+}
+
+const granite = "GraniteServiceVersion20100801"
+
+// setAlarmState is a server whose SetAlarmState knows no alarm.
+func setAlarmState() *awsapi.Server {
+	s := newServer()
+	awsapi.Handle(s, "cloudwatch", "SetAlarmState", func(_ context.Context, in *cloudwatch.SetAlarmStateInput) (*cloudwatch.SetAlarmStateOutput, error) {
+		return nil, &nounError{"ResourceNotFound", "no alarm " + *in.AlarmName}
+	})
+	return s
+}
+
+func TestDispatch_CloudWatchByThreeProtocols(t *testing.T) {
+	s := setAlarmState()
+	cborBody := "\xbf\x69AlarmName\x61a\x6aStateValue\x62OK\x6bStateReason\x61r\xff" // a map of indefinite length
+	for name, got := range map[string]answer{
+		"cbor":  post(t, s, "monitoring", "", cborBody, inCBOR(granite, "SetAlarmState")),
+		"json":  post(t, s, "monitoring", granite+".SetAlarmState", `{"AlarmName":"a","StateValue":"OK","StateReason":"r"}`),
+		"query": post(t, s, "monitoring", "", "Action=SetAlarmState&Version=2010-08-01&AlarmName=a&StateValue=OK&StateReason=r"),
+	} {
+		got.want(t, 404, "ResourceNotFound", "no alarm a")
+		if error := got.header.Get("X-Amzn-Query-Error"); error != "ResourceNotFound;Sender" {
+			t.Errorf("%s: X-Amzn-Query-Error is %q", name, error)
+		}
+	}
+}
+
+func TestError_CBORHasTheShapesName(t *testing.T) {
+	s := newServer()
+	awsapi.Handle(s, "cloudwatch", "DeleteAlarms", func(context.Context, *cloudwatch.DeleteAlarmsInput) (*cloudwatch.DeleteAlarmsOutput, error) {
+		return nil, &nounError{"InvalidParameterValue", "no"}
+	})
+	got := post(t, s, "monitoring", "", "\xa1\x6aAlarmNames\x80", inCBOR(granite, "DeleteAlarms"))
+	got.want(t, 400, "InvalidParameterValueException")
+	if error := got.header.Get("X-Amzn-Query-Error"); error != "InvalidParameterValue;Sender" {
+		t.Errorf("X-Amzn-Query-Error is %q", error)
+	}
+}
+
+func TestServer_RefusesHostileCBOR(t *testing.T) {
+	s := setAlarmState()
+	for _, body := range []string{"\xff", "\xa1", "\x9b\xff\xff\xff\xff\xff\xff\xff\xff", strings.Repeat("\x81", 100_000)} {
+		post(t, s, "monitoring", "", body, inCBOR(granite, "SetAlarmState")).want(t, 400, "SerializationException")
+	}
+	post(t, s, "monitoring", "", "\xa1\x69AlarmName\x01", inCBOR(granite, "SetAlarmState")).want(t, 400, "SerializationException", "NUMBER_VALUE")
+	post(t, s, "monitoring", "", "\xa0", inCBOR(granite, "SetAlarmState")).want(t, 400, "ValidationError", "alarmName")
+	post(t, s, "monitoring", "", "\xa0", inCBOR("Nobody", "SetAlarmState")).want(t, 400, "UnknownOperationException")
 }
 
 func TestServer_LimitsTheBody(t *testing.T) {

@@ -13,20 +13,40 @@ const (
 	JSON  Protocol = "json"  // awsJson 1.1: JSON both ways, operation in X-Amz-Target
 	Query Protocol = "query" // form posts, XML answers
 	EC2   Protocol = "ec2"   // like Query, with EC2's own names and envelopes
+	CBOR  Protocol = "cbor"  // smithy-rpc-v2-cbor: CBOR both ways, operation in the path
 )
 
 // Service is what the wire layer knows of one AWS service.
 type Service struct {
-	Name         string // as in ops.txt and in the CLI: elbv2
-	Title        string // for people: Elastic Load Balancing v2
-	SigningName  string // in the SigV4 credential scope: elasticloadbalancing
-	Protocol     Protocol
-	Version      string // API version, sent by forms
-	TargetPrefix string // of X-Amz-Target, JSON only
-	Namespace    string // of XML answers
+	Name         string   // as in ops.txt and in the CLI: elbv2
+	Title        string   // for people: Elastic Load Balancing v2
+	SigningName  string   // in the SigV4 credential scope: elasticloadbalancing
+	Protocol     Protocol // that clients of ours speak; see Speaks
+	Version      string   // API version, sent by forms
+	TargetPrefix string   // of X-Amz-Target, JSON only
+	Namespace    string   // of XML answers
 	Errors       map[string]int
 	listed       []string // operations that have shapes, sorted
 	known        string   // every operation of the service model, each between spaces
+}
+
+// also are the protocols that a service speaks beside its own: what the SDKs chose over the
+// years (WIRE-023).
+var also = map[string][]Protocol{"cloudwatch": {CBOR, Query}}
+
+// Speaks reports whether the service can be called by a protocol.
+func (s *Service) Speaks(p Protocol) bool {
+	return s.Protocol == p || slices.Contains(also[s.Name], p)
+}
+
+// speaking returns the service as one that speaks p, which it must.
+func (s *Service) speaking(p Protocol) *Service {
+	if s.Protocol == p {
+		return s
+	}
+	c := *s
+	c.Protocol = p
+	return &c
 }
 
 // Lists reports whether the operation stands in ops.txt, so that it has shapes.

@@ -60,7 +60,7 @@ func errIncompleteSignature(message string) error {
 
 // errUnsigned answers a request without a signature. Web pages can't sign, so nothing is done without.
 func errUnsigned(p Protocol) error {
-	if p == JSON {
+	if p == JSON || p == CBOR {
 		return &Error{Code: "MissingAuthenticationTokenException", Status: http.StatusBadRequest,
 			Message: "Request is missing Authentication Token. Any access key will do, but there must be one: see `drydock env`."}
 	}

@@ -22,7 +22,7 @@ type violation struct {
 // validate checks an input against the constraints of the service model: required
 // members, lengths, ranges, enums and, where AWS checks them, patterns.
 func validate(s *Service, operation string, in any) error {
-	c := checker{protocol: s.Protocol, patterns: s.Protocol == Query || s.Name == "acm"}
+	c := checker{protocol: s.Protocol, patterns: s.Protocol == Query || s.Name == "acm" || s.Name == "cloudwatch"}
 	c.structure(reflect.ValueOf(in).Elem(), "")
 	if len(c.found) == 0 {
 		return nil
@@ -32,7 +32,7 @@ func validate(s *Service, operation string, in any) error {
 		return ec2Violation(c.found[0])
 	case s.Name == "ecs":
 		return ecsViolation(operation, c.found)
-	case s.Protocol == JSON:
+	case s.Protocol == JSON && s.Name != "cloudwatch": // which keeps Query's codes (WIRE-025)
 		return &Error{Code: "ValidationException", Message: describeViolations(c.found)} // WIRE-021
 	}
 	return &Error{Code: "ValidationError", Message: describeViolations(c.found)}

@@ -44,6 +44,7 @@ var foreign = map[string][]string{
 	"github.com/urfave/cli":       {"cmd/drydock"},
 	"net/http/httputil":           {},
 	"go.yaml.in/yaml":             {"cmd/drydock"},
+	"github.com/fxamacker/cbor":   {"awsapi"},
 }
 
 func TestImports_FollowTheHouse(t *testing.T) {
