@@ -110,7 +110,7 @@ func (p *planner) rollBack(s *Service) {
 	s.PlatformVersion, s.LaunchType = s.LastCompleted.PlatformVersion, s.LastCompleted.LaunchType
 	startDeployment(s, id, p.in.Now, fmt.Sprintf("ECS deployment circuit breaker: rolling back to deploymentId %s.", id))
 	d := s.Primary()
-	d.Rollback = true
+	d.Rollback, d.Revision.Images = true, s.LastCompleted.Images
 	d.Cause = p.sayRollout(s, d, cause)
 	p.count(s.ARN)
 }

@@ -52,6 +52,7 @@ func (p *planner) stepProvisioning(i int) bool {
 	}
 	t = p.advance(i, Pending, "with address "+t.Interface.Address.String())
 	t.PullStartedAt = p.in.Now
+	p.usePins(t)
 	return true
 }
 

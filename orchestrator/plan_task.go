@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"drydock/alb"
@@ -92,7 +93,7 @@ func (p *planner) failedToStart(i int, start *StartError) {
 		c.Reason = start.Error()
 	}
 	reason := "Task failed to start"
-	if start.Name == "CannotPullContainerError" || start.Name == "ResourceInitializationError" {
+	if strings.HasPrefix(start.Name, "CannotPull") || start.Name == "ResourceInitializationError" {
 		reason = start.Error()
 	}
 	p.countFailure(t)
@@ -145,6 +146,7 @@ func (p *planner) observeContainer(i, n int, o ContainerObservation) {
 	if o.RuntimeID != c.RuntimeID || o.ImageDigest != c.ImageDigest {
 		t := p.edit(i)
 		t.Containers[n].RuntimeID, t.Containers[n].ImageDigest = o.RuntimeID, o.ImageDigest
+		p.pin(t, &t.Containers[n])
 	}
 	if o.Status == ContainerRunning && c.Status != "RUNNING" {
 		p.edit(i).Containers[n].Status = "RUNNING"

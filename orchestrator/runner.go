@@ -182,7 +182,7 @@ func (c *Controller) spec(t *Task) (TaskSpec, error) {
 			Address: t.Interface.Address, MAC: t.Interface.MAC,
 		},
 		CPU: number(t.CPU), Memory: number(t.Memory),
-		Containers: containers, Volumes: def.Volumes,
+		Containers: containers, Volumes: def.Volumes, Images: pinnedImages(t),
 		Env: c.environment(t), Hosts: c.hosts(),
 	}, nil
 }

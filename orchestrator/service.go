@@ -103,11 +103,16 @@ type Revision struct {
 	PlatformVersion string                `json:"platformVersion,omitempty"`
 	LoadBalancers   []LoadBalancer        `json:"loadBalancers,omitempty"`
 	Network         *NetworkConfiguration `json:"network,omitempty"`
+	// Images are the image ids that the deployment's containers are pinned to, by container name:
+	// the loop writes them as the first tasks show what their tags mean (ECS-170). A service's own
+	// revision has none, so that the next deployment resolves the tags anew.
+	Images map[string]string `json:"images,omitempty"`
 }
 
 // Revision returns what a deployment of the service as it stands would deploy.
 func (s *Service) Revision() Revision {
-	return Revision{s.TaskDefinition, s.LaunchType, s.PlatformVersion, s.LoadBalancers, s.Network}
+	return Revision{TaskDefinition: s.TaskDefinition, LaunchType: s.LaunchType, PlatformVersion: s.PlatformVersion,
+		LoadBalancers: s.LoadBalancers, Network: s.Network}
 }
 
 // Primary returns the primary deployment, nil if there is none.

@@ -120,6 +120,7 @@ type TaskContainer struct {
 	ARN         string `json:"arn"`
 	Image       string `json:"image"`
 	ImageDigest string `json:"imageDigest,omitempty"`
+	Pinned      string `json:"pinned,omitempty"` // image id that its deployment has settled on
 	RuntimeID   string `json:"runtimeId,omitempty"`
 	Status      string `json:"status"` // PENDING, RUNNING, STOPPED
 	Health      string `json:"health"`

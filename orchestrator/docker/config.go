@@ -19,7 +19,7 @@ func (e *Engine) containerConfig(spec orchestrator.TaskSpec, order int) *contain
 	def := spec.Containers[order]
 	seconds := stopTimeout(def)
 	return &container.Config{
-		Image:        def.Image,
+		Image:        imageOf(spec, def),
 		Entrypoint:   def.EntryPoint, // [] clears the image's, nil keeps it (ECS-211)
 		Cmd:          def.Command,
 		Env:          environment(spec.Env, def.Environment),
@@ -32,6 +32,14 @@ func (e *Engine) containerConfig(spec orchestrator.TaskSpec, order int) *contain
 		StopTimeout:  &seconds,
 		Labels:       e.containerLabels(spec, def, order),
 	}
+}
+
+// imageOf is the image that a container runs: by the id that its deployment has pinned, if so.
+func imageOf(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) string {
+	if id := spec.Images[def.Name]; id != "" {
+		return id
+	}
+	return def.Image
 }
 
 // environment is what is injected, by name, and then the definition's own, which wins.

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 
 	"drydock/orchestrator"
@@ -155,8 +156,29 @@ func TestEngine_Conformance(t *testing.T) {
 			VPC:          testVPC(),
 			Image:        testImage,
 			MissingImage: missingImage,
+			Tag:          func(t *testing.T) (string, func()) { return testTag(t, e) },
 		})
 	})
+}
+
+// testTag is another name of the test image, and a function that gives it to another image.
+func testTag(t *testing.T, e *Engine) (name string, retag func()) {
+	t.Helper()
+	name = "drydock-engine-test:" + randomHex(4)
+	if err := e.client.ImageTag(t.Context(), testImage, name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeImage(e, name) })
+	return name, func() {
+		made, err := e.client.ContainerCreate(t.Context(), &container.Config{Image: testImage}, nil, nil, nil, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.client.ContainerRemove(t.Context(), made.ID, container.RemoveOptions{})
+		if _, err := e.client.ContainerCommit(t.Context(), made.ID, container.CommitOptions{Reference: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestNew_SaysWhatToDo(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
@@ -26,32 +28,86 @@ func (e *Engine) HasImage(ctx context.Context, ref string) (bool, error) {
 	return true, nil
 }
 
-// ensureImage pulls an image that is not there.
-func (e *Engine) ensureImage(ctx context.Context, container, ref string) error {
-	ok, err := e.HasImage(ctx, ref)
+// imageName is a container's image as the definition names it.
+func imageName(c *container.Config) string {
+	if name := c.Labels[labelImage]; name != "" {
+		return name
+	}
+	return c.Image
+}
+
+// ensureImage pulls an image that is not there. wanted is the id that a deployment has pinned
+// the image to, or its name again.
+func (e *Engine) ensureImage(ctx context.Context, container, name, wanted string) error {
+	ok, err := e.HasImage(ctx, wanted)
 	if ok || transient(ctx, err) {
 		return err
 	}
+	retries := 0
 	if err == nil {
-		err = e.pull(ctx, ref)
+		retries, err = e.pull(ctx, name)
+	}
+	if err == nil && wanted != name {
+		err = e.stillThere(ctx, name, wanted)
 	}
 	if err == nil || transient(ctx, err) {
 		return err
 	}
-	return &orchestrator.StartError{
-		Container: container,
-		Name:      "CannotPullContainerError",
-		Err:       fmt.Errorf("ref pull has been retried 1 time(s): failed to pull %s: %w", ref, err), // ECS-210
+	return pullError(container, name, retries, err)
+}
+
+// stillThere is an error unless pulling a name has brought back the image that is wanted.
+func (e *Engine) stillThere(ctx context.Context, name, wanted string) error {
+	if ok, err := e.HasImage(ctx, wanted); ok || err != nil {
+		return err
+	}
+	return fmt.Errorf("%s is another image now than %s, which the deployment has pinned: deploy again", name, wanted)
+}
+
+// pull pulls an image, again after a failure that may pass, and says how often again.
+func (e *Engine) pull(ctx context.Context, ref string) (retries int, err error) {
+	for ; ; retries++ {
+		err = within(ctx, pullTimeout, "pulled", func(ctx context.Context) error { return e.pullOnce(ctx, ref) })
+		if err == nil || retries == pullRetries || !mayPass(err) || transient(ctx, err) {
+			return retries, err
+		}
+		if err := pause(ctx, pullRetryDelay); err != nil {
+			return retries, err
+		}
 	}
 }
 
-func (e *Engine) pull(ctx context.Context, ref string) error {
+func (e *Engine) pullOnce(ctx context.Context, ref string) error {
 	body, err := e.client.ImagePull(ctx, ref, image.PullOptions{})
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	return readProgress(body, io.Discard)
+}
+
+// mayPass reports whether a pull that failed may succeed the next time. Docker's codes do not
+// tell a registry's answer from a registry that is away, its texts do.
+func mayPass(err error) bool {
+	var late *timeoutError
+	return !noManifest(err) && !cerrdefs.IsNotFound(err) && !cerrdefs.IsInvalidArgument(err) && !diskFull(err) && !errors.As(err, &late)
+}
+
+// noManifest reports that the registry has no such tag.
+func noManifest(err error) bool { return strings.Contains(err.Error(), "manifest unknown") }
+
+// pullError puts a failed pull into Fargate's words (ECS-210, ECS-216).
+func pullError(container, ref string, retries int, err error) error {
+	var late *timeoutError
+	switch {
+	case errors.As(err, &late):
+		return late.of(container)
+	case noManifest(err):
+		return &orchestrator.StartError{Container: container, Name: "CannotPullImageManifestError",
+			Err: fmt.Errorf("manifest unknown: Requested image not found: %s", ref)}
+	}
+	return &orchestrator.StartError{Container: container, Name: "CannotPullContainerError",
+		Err: fmt.Errorf("ref pull has been retried %d time(s): failed to pull %s: %w", retries, ref, remedy(err))}
 }
 
 // transient reports whether an error says nothing about the task: the caller gave up or Docker is away.

@@ -145,7 +145,7 @@ func observation(c container.InspectResponse) orchestrator.ContainerObservation 
 	obs := orchestrator.ContainerObservation{
 		Name:        c.Config.Labels[labelContainer],
 		RuntimeID:   c.ID,
-		Image:       c.Config.Image,
+		Image:       imageName(c.Config),
 		ImageDigest: c.Image,
 		Status:      status(c.State.Status),
 		StartedAt:   parseTime(c.State.StartedAt),

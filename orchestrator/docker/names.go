@@ -29,6 +29,7 @@ const (
 	labelStopTimeout = "drydock.stop-timeout" // seconds
 	labelHealthCheck = "drydock.health-check" // "true" if the definition has one
 	labelVPC         = "drydock.vpc"
+	labelImage       = "drydock.image" // as the definition has it, where a deployment has pinned its id
 )
 
 // pauseName is the name of the container that owns the namespace of a task of several containers (ECS-202).
@@ -81,6 +82,9 @@ func (e *Engine) containerLabels(spec orchestrator.TaskSpec, def taskdefs.Contai
 	labels[labelContainer] = def.Name
 	labels[labelOrder] = strconv.Itoa(order)
 	labels[labelStopTimeout] = strconv.Itoa(stopTimeout(def))
+	if spec.Images[def.Name] != "" {
+		labels[labelImage] = def.Image
+	}
 	if len(def.DependsOn) > 0 {
 		labels[labelDependsOn] = strings.Join(dependencies(def), ",")
 	}

@@ -32,7 +32,7 @@ func (e *Engine) start(ctx context.Context, r request) (string, error) {
 		return id, err
 	}
 	if id == "" {
-		if err := e.ensureImage(ctx, r.container, r.config.Image); err != nil {
+		if err := e.ensureImage(ctx, r.container, imageName(r.config), r.config.Image); err != nil {
 			return "", err
 		}
 	}
@@ -46,7 +46,7 @@ func (e *Engine) start(ctx context.Context, r request) (string, error) {
 			return "", err
 		}
 	}
-	err = e.client.ContainerStart(ctx, id, container.StartOptions{})
+	err = e.startCreated(ctx, id)
 	if err != nil && e.repair(ctx, r, err) {
 		id, err = e.startAfresh(ctx, id, r)
 	}
@@ -83,7 +83,13 @@ func (e *Engine) startAfresh(ctx context.Context, id string, r request) (string,
 	if err != nil {
 		return "", err
 	}
-	return id, e.client.ContainerStart(ctx, id, container.StartOptions{})
+	return id, e.startCreated(ctx, id)
+}
+
+func (e *Engine) startCreated(ctx context.Context, id string) error {
+	return within(ctx, startingTimeout, "started", func(ctx context.Context) error {
+		return e.client.ContainerStart(ctx, id, container.StartOptions{})
+	})
 }
 
 // find looks for the container of an earlier call; ran says whether it has been started. A
@@ -108,7 +114,11 @@ func (e *Engine) find(ctx context.Context, r request) (id string, ran bool, err 
 
 // create creates the container, or finds the one that a call cut off before has had created.
 func (e *Engine) create(ctx context.Context, r request) (string, error) {
-	made, err := e.client.ContainerCreate(ctx, r.config, r.host, r.network, nil, r.name)
+	var made container.CreateResponse
+	err := within(ctx, createTimeout, "created", func(ctx context.Context) (err error) {
+		made, err = e.client.ContainerCreate(ctx, r.config, r.host, r.network, nil, r.name)
+		return err
+	})
 	if cerrdefs.IsConflict(err) {
 		return e.createdMeanwhile(ctx, r, err)
 	}
@@ -138,8 +148,12 @@ func (e *Engine) startError(ctx context.Context, container, name string, err err
 		return err
 	}
 	var already *orchestrator.StartError
-	if errors.As(err, &already) {
+	var late *timeoutError
+	switch {
+	case errors.As(err, &already):
 		return err
+	case errors.As(err, &late):
+		return late.of(container)
 	}
-	return &orchestrator.StartError{Container: container, Name: name, Err: err}
+	return &orchestrator.StartError{Container: container, Name: name, Err: remedy(err)}
 }

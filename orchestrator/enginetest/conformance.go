@@ -36,6 +36,9 @@ type System struct {
 
 	Image        string // its program does what the first word of the command says
 	MissingImage string // cannot be pulled
+
+	// Tag makes another name of Image, and a function that gives the name to another image.
+	Tag func(t *testing.T) (name string, retag func())
 }
 
 // Conformance tests what every engine does. For each case run makes a system and gives it to
@@ -71,6 +74,7 @@ var cases = []struct {
 	{"OthersAreLeftAlone", othersLeftAlone},
 	{"Adoption", adoption},
 	{"ChangesEnds", changesEnds},
+	{"PinnedImage", pinnedImage},
 }
 
 // trial is one case under way.

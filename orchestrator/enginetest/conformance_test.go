@@ -39,5 +39,6 @@ func fakeSystem() System {
 		VPC:          orchestrator.VPC{ID: "vpc-1", CIDR: cidr, Gateway: netip.MustParseAddr("172.31.0.1")},
 		Image:        "app",
 		MissingImage: "missing",
+		Tag:          func(*testing.T) (string, func()) { return "tagged", func() { f.Retag("tagged") } },
 	}
 }

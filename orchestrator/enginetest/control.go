@@ -54,6 +54,13 @@ func (f *Fake) Vanish(task, name string) {
 	f.machine.change(c.task)
 }
 
+// Retag gives an image's tag to another image, as `docker build` does.
+func (f *Fake) Retag(image string) {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	f.machine.retagged[image]++
+}
+
 // Specs returns what was asked to run and is not removed, in no particular order.
 func (f *Fake) Specs() []orchestrator.TaskSpec {
 	f.machine.mu.Lock()

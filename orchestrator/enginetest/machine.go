@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +21,7 @@ type machine struct {
 	mu       sync.Mutex
 	scripts  map[string]Script // by container name, else by image
 	images   map[string]bool   // pulled
+	retagged map[string]int    // how often an image's tag was given to another one
 	tasks    map[string]*task  // by instance and ARN
 	watchers map[chan struct{}]string
 	changed  chan struct{} // closed and replaced at every change
@@ -50,6 +52,7 @@ func newMachine(hooks Hooks) *machine {
 		hooks:    hooks,
 		scripts:  map[string]Script{},
 		images:   map[string]bool{},
+		retagged: map[string]int{},
 		tasks:    map[string]*task{},
 		watchers: map[chan struct{}]string{},
 		changed:  make(chan struct{}),
@@ -85,13 +88,18 @@ func (m *machine) create(instance string, spec orchestrator.TaskSpec, def taskde
 		Name:        def.Name,
 		RuntimeID:   digest(fmt.Sprint(instance, spec.ARN, def.Name, m.serial)),
 		Image:       def.Image,
-		ImageDigest: "sha256:" + digest(def.Image),
+		ImageDigest: cmp.Or(spec.Images[def.Name], m.imageID(def.Image)),
 		Status:      orchestrator.ContainerCreated,
 		Health:      "UNKNOWN",
 	}
 	t.containers = append(t.containers, c)
 	m.change(t)
 	return c
+}
+
+// imageID is what an image's tag means now. m.mu is held.
+func (m *machine) imageID(image string) string {
+	return "sha256:" + digest(fmt.Sprint(image, m.retagged[image]))
 }
 
 func (t *task) find(name string) *container {
