@@ -45,9 +45,7 @@ type Deployment struct {
 	NextStart    time.Time `json:"nextStart,omitzero"`
 	FailedStarts int       `json:"failedStarts,omitempty"` // in a row, before RUNNING
 	Crashes      int       `json:"crashes,omitempty"`      // in a row, soon after RUNNING
-	// StuckSaid is when the service was last told that its configuration allows no step.
-	StuckSaid time.Time `json:"stuckSaid,omitzero"`
-	Cause     int64     `json:"cause,omitempty"` // the event that made it, then its latest one
+	Cause        int64     `json:"cause,omitempty"`        // the event that made it, then its latest one
 }
 
 // rollout sets the rollout state and its reason.

@@ -64,7 +64,7 @@ func startDeployment(s *Service, id string, now time.Time, reason string) {
 	d := Deployment{ID: id, Status: DeploymentPrimary, Revision: s.Revision(), CreatedAt: now, Keep: -1}
 	d.rollout(now, RolloutInProgress, reason)
 	s.Deployments = append([]Deployment{d}, s.Deployments...)
-	s.Steady = false
+	s.Steady, s.Complaints = false, nil
 }
 
 // deploymentID makes an id of AWS's form: ecs-svc/ and 19 digits.

@@ -82,4 +82,8 @@ const (
 	maxServiceEvents = 100
 	// sameEventQuiet is how long the same complaint is not repeated (ECS-013).
 	sameEventQuiet = 6 * time.Hour
+	// steadyRepeat is how long after it was said that a service is steady it is said again (ECS-406).
+	steadyRepeat = 6 * time.Hour
+	// impairedAfter is how many starts in a row fail before the service is told that they do (ECS-007).
+	impairedAfter = 3
 )

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"drydock/timeline"
@@ -23,6 +24,9 @@ func (p *planner) startedWell(t *Task) {
 		d = p.editDeployment(t)
 		d.FailedStarts = 0
 	}
+	if t.Service != "" && p.serviceNow(t.Service) != nil {
+		p.settle(t.Service, complaintImpaired, complaintPlacement)
+	}
 }
 
 // countFailure counts a task that failed before RUNNING or was stopped by a health check (ECS-031).
@@ -40,13 +44,20 @@ func (p *planner) countFailedStart(t *Task, reason string) {
 	d := p.editDeployment(t)
 	d.FailedStarts++
 	d.NextStart = p.in.Now.Add(backoff(p.in.Pace.StartBackoff, p.in.Pace.StartBackoffMax, d.FailedStarts))
-	s := p.editService(t.Service)
-	if d.FailedStarts == 1 {
-		p.say(s, t.Cause, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s.", s.Name, reason))
+	p.sayNotPlaced(t, reason)
+	if d.FailedStarts >= impairedAfter {
+		name := p.serviceNow(t.Service).Name
+		p.complain(t.Service, complaintImpaired, t.Cause, fmt.Sprintf("(service %s) is unable to consistently start tasks successfully.", name))
 	}
-	if d.FailedStarts == 3 {
-		p.say(s, t.Cause, fmt.Sprintf("(service %s) is unable to consistently start tasks successfully.", s.Name))
+}
+
+// sayNotPlaced tells the service why a task of it can't be started, once a reason.
+func (p *planner) sayNotPlaced(t *Task, reason string) {
+	s := p.serviceNow(t.Service)
+	if s == nil {
+		return
 	}
+	p.complain(s.ARN, complaintPlacement+reason, t.Cause, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s.", s.Name, strings.TrimSuffix(reason, ".")))
 }
 
 // soon is how short a task's run must be to slow its replacement down a little: a container
@@ -143,9 +154,9 @@ func (p *planner) complete(arn string) {
 		s.LastCompleted = &revision
 		p.say(s, d.Cause, fmt.Sprintf("(service %s) (deployment %s) deployment completed.", s.Name, d.ID))
 	}
-	if !s.Steady {
+	if !s.Steady || p.due(s.SteadySaid.Add(steadyRepeat)) {
 		s = p.editService(arn)
-		s.Steady = true
+		s.Steady, s.SteadySaid = true, p.in.Now
 		p.say(s, s.Primary().Cause, fmt.Sprintf("(service %s) has reached a steady state.", s.Name))
 	}
 }

@@ -19,6 +19,7 @@ type decision struct {
 	min, max int
 	healthy  int
 	stuck    bool
+	blocked  map[string]int // deployment id → tasks that would be stopped were they not protected
 }
 
 // add decides to stop a task.
@@ -129,7 +130,7 @@ func (p *planner) liveOf(arn, deployment string) int {
 // decide computes what to start and what to stop (ECS-060).
 func (p *planner) decide(arn string) decision {
 	s := p.serviceNow(arn)
-	d := decision{start: map[string]int{}, stopped: map[int]bool{}, min: s.Config.Minimum(s.DesiredCount), max: s.Config.Maximum(s.DesiredCount)}
+	d := decision{start: map[string]int{}, stopped: map[int]bool{}, blocked: map[string]int{}, min: s.Config.Minimum(s.DesiredCount), max: s.Config.Maximum(s.DesiredCount)}
 	live := 0
 	for _, i := range p.of[arn] {
 		if p.tasks[i].live() {
@@ -236,8 +237,12 @@ func (p *planner) decideReplacements(s *Service, out *decision, room int) {
 }
 
 // decideOld stops tasks of older deployments: pending ones at once, others as far as enough
-// healthy tasks remain (ECS-062).
+// healthy tasks remain (ECS-062). Protected ones stay (ECS-404), and so do all when the new
+// deployment has failed.
 func (p *planner) decideOld(s *Service, out *decision) {
+	if s.Deployments[0].RolloutState == RolloutFailed && s.Status == ServiceActive {
+		return
+	}
 	spare := out.healthy - out.min
 	running := p.runningAfter(s, out)
 	for _, i := range p.oldTasks(s) {
@@ -247,18 +252,29 @@ func (p *planner) decideOld(s *Service, out *decision) {
 		}
 		switch {
 		case t.pending():
-			out.add(stopDecision{i, nil})
 		case !p.healthy(t):
-			if running-1 >= out.min {
-				running--
-				out.add(stopDecision{i, nil})
+			if running-1 < out.min {
+				continue
 			}
+			running--
 		case spare > 0:
 			spare--
 			running--
-			out.add(stopDecision{i, nil})
+		default:
+			continue
 		}
+		if p.protected(s, t) {
+			out.blocked[t.Deployment]++
+			continue
+		}
+		out.add(stopDecision{i, nil})
 	}
+}
+
+// protected reports whether scale-in and deployments leave a task alone: not when its service
+// is deleted (ECS-404).
+func (p *planner) protected(s *Service, t *Task) bool {
+	return s.Status == ServiceActive && !p.due(t.ProtectedUntil)
 }
 
 func (p *planner) runningAfter(s *Service, out *decision) int {
@@ -272,7 +288,8 @@ func (p *planner) runningAfter(s *Service, out *decision) int {
 }
 
 // oldTasks returns the live tasks of older deployments in the order in which they go:
-// pending, not healthy, healthy; the oldest first.
+// those that may be stopped before those that are protected; pending, not healthy, healthy;
+// the oldest first.
 func (p *planner) oldTasks(s *Service) []int {
 	var old []int
 	for _, i := range p.of[s.ARN] {
@@ -280,7 +297,13 @@ func (p *planner) oldTasks(s *Service) []int {
 			old = append(old, i)
 		}
 	}
-	slices.SortStableFunc(old, func(a, b int) int { return p.rank(p.tasks[a]) - p.rank(p.tasks[b]) })
+	rank := func(i int) int {
+		if p.protected(s, p.tasks[i]) {
+			return p.rank(p.tasks[i]) + 3
+		}
+		return p.rank(p.tasks[i])
+	}
+	slices.SortStableFunc(old, func(a, b int) int { return rank(a) - rank(b) })
 	return old
 }
 
@@ -299,7 +322,7 @@ func (p *planner) rank(t *Task) int {
 // tasks first, then those in the zone that has the most (ECS-063).
 func (p *planner) decideScaleIn(s *Service, out *decision) {
 	var mine []int
-	condemned := 0
+	condemned, guarded := 0, 0
 	for _, i := range p.of[s.ARN] {
 		t := p.tasks[i]
 		if t.Deployment != s.Deployments[0].ID || !t.live() || out.stops(i) {
@@ -308,12 +331,21 @@ func (p *planner) decideScaleIn(s *Service, out *decision) {
 		if _, bad := p.unhealthy(t); bad {
 			condemned++
 		}
+		if p.protected(s, t) {
+			guarded++
+			continue
+		}
 		mine = append(mine, i)
 	}
-	if excess := len(mine) - condemned - s.DesiredCount; excess > 0 {
-		for _, i := range p.leastNeeded(mine, excess) {
-			out.add(stopDecision{i, nil})
-		}
+	excess := len(mine) + guarded - condemned - s.DesiredCount
+	if excess <= 0 {
+		return
+	}
+	for _, i := range p.leastNeeded(mine, excess) {
+		out.add(stopDecision{i, nil})
+	}
+	if n := min(excess-len(mine), guarded); n > 0 {
+		out.blocked[s.Deployments[0].ID] += n
 	}
 }
 
@@ -384,9 +416,8 @@ func (p *planner) stuck(s *Service, out *decision, room int) bool {
 
 // carryOut writes a decision down: new tasks, stop requests, events.
 func (p *planner) carryOut(arn string, d decision) {
-	if d.stuck {
-		p.sayStuck(arn)
-	}
+	p.sayStuck(arn, d.stuck)
+	p.sayBlocked(arn, d.blocked)
 	if len(d.start) == 0 && len(d.stop) == 0 {
 		return
 	}
@@ -498,14 +529,25 @@ func taskList(tasks []*Task) string {
 	return b.String()
 }
 
-func (p *planner) sayStuck(arn string) {
-	s := p.serviceNow(arn)
-	if said := s.Deployments[0].StuckSaid; !said.IsZero() && p.in.Now.Sub(said) < sameEventQuiet {
+func (p *planner) sayStuck(arn string, stuck bool) {
+	if !stuck {
+		p.settle(arn, complaintStuck)
 		return
 	}
-	s = p.editService(arn)
-	s.Deployments[0].StuckSaid = p.in.Now
-	p.say(s, s.Deployments[0].Cause, fmt.Sprintf("(service %s) was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.", s.Name))
+	s := p.serviceNow(arn)
+	p.complain(arn, complaintStuck, causeOf(s), fmt.Sprintf("(service %s) was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.", s.Name))
+}
+
+// sayBlocked tells the service that only protection keeps tasks alive (ECS-404).
+func (p *planner) sayBlocked(arn string, blocked map[string]int) {
+	s := p.serviceNow(arn)
+	for _, d := range s.Deployments {
+		if n := blocked[d.ID]; n > 0 {
+			p.complain(arn, complaintProtected, causeOf(s), fmt.Sprintf("(service %s) was unable to reach steady state because (taskSet %s) was unable to scale in due to (reason %d tasks under protection)", s.Name, d.ID, n))
+			return
+		}
+	}
+	p.settle(arn, complaintProtected)
 }
 
 // gone reports whether no task of a service that is being deleted is left running (ECS-065).

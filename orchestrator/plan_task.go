@@ -36,7 +36,9 @@ func (p *planner) result(r Result) {
 	if t.Complaint != r.Err.Error() {
 		t.Complaint = r.Err.Error()
 		p.event(timeline.Warning, t.ARN, t.Cause, fmt.Sprintf("%s task %s: %v; trying again", r.Action, t.ID, r.Err), taskData(t, nil))
-		p.sayNotPlaced(t)
+		if t.Service != "" && t.Status == Provisioning {
+			p.sayNotPlaced(t, t.Complaint)
+		}
 	}
 }
 
@@ -72,15 +74,6 @@ func (p *planner) succeeded(i int, r Result) {
 			p.edit(i).PullStoppedAt = p.in.Now
 		}
 	}
-}
-
-// sayNotPlaced tells the service that its task waits for an address.
-func (p *planner) sayNotPlaced(t *Task) {
-	if t.Service == "" || t.Status != Provisioning || p.in.Services[t.Service] == nil {
-		return
-	}
-	s := p.editService(t.Service)
-	p.say(s, t.Cause, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s.", s.Name, t.Complaint))
 }
 
 // failedToStart stops a task one of whose containers could not be brought up (ECS-042).

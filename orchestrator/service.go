@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 )
@@ -43,7 +44,9 @@ type Service struct {
 	LastCompleted        *Revision                  `json:"lastCompleted,omitempty"`
 	LastCompletedARN     string                     `json:"lastCompletedArn,omitempty"` // its service revision
 	Events               []Event                    `json:"events,omitempty"`           // newest first
+	Complaints           map[string]time.Time       `json:"complaints,omitempty"`       // cause → when the service was told; until it is resolved
 	Steady               bool                       `json:"steady"`
+	SteadySaid           time.Time                  `json:"steadySaid,omitzero"`
 	InactiveAt           time.Time                  `json:"inactiveAt,omitzero"`
 	Cause                int64                      `json:"cause,omitempty"` // the event that last changed what is desired
 }
@@ -137,5 +140,6 @@ func (s *Service) clone() *Service {
 	c := *s
 	c.Deployments = slices.Clone(s.Deployments)
 	c.Events = slices.Clone(s.Events)
+	c.Complaints = maps.Clone(s.Complaints)
 	return &c
 }

@@ -373,6 +373,7 @@ func (x *change) updateDeployments(old, s *Service, in ServiceInput) {
 	if d := s.Primary(); d != nil {
 		d.NextStart = x.now // an update resets the start throttle (ECS-007)
 		d.FailedStarts, d.Crashes = 0, 0
+		delete(s.Complaints, complaintImpaired)
 	}
 }
 
