@@ -58,6 +58,8 @@ type Network struct {
 	state
 	version     uint64 // of the rule set
 	subscribers []*subscriber
+	agent       netip.AddrPort // where ECS's agent listens; see SetAgent
+	blackholes  []Blackhole    // injected faults; see SetBlackholes
 	enforcement enforcement
 }
 

@@ -23,6 +23,11 @@ func (rs RuleSet) Reach(src, dst netip.Addr, protocol string, port int) Verdict 
 			return Verdict{Reason: fmt.Sprintf("%s is quarantined: it was released a moment ago", a)}
 		}
 	}
+	for _, d := range rs.Dropped {
+		if d.catches(src, dst, protocol, port) {
+			return Verdict{Reason: fmt.Sprintf("a fault is injected at %s: %s/%d is a black hole", d.Address, protocol, port)}
+		}
+	}
 	t := traffic{rs, src, dst, protocol, port}
 	if m, ok := rs.Member(src); ok && !alwaysOut(dst, protocol, port) {
 		if v := t.check(m, true, dst); !v.Allowed {
@@ -42,7 +47,7 @@ func (rs RuleSet) Reach(src, dst netip.Addr, protocol string, port int) Verdict 
 
 // alwaysOut reports whether a task may send this whatever its egress rules are (NET-040).
 func alwaysOut(dst netip.Addr, protocol string, port int) bool {
-	return dst == MetadataAddress || port == 53
+	return dst == MetadataAddress && protocol == "tcp" && port == MetadataPort || port == 53
 }
 
 // traffic is the connection that is asked about.

@@ -14,24 +14,30 @@ const (
 	MarkMask uint32 = 0xFF000000
 )
 
-// MetadataAddress is where tasks find the ECS metadata endpoint. It is always reachable (NET-040).
+// MetadataAddress is where tasks find ECS's agent: their metadata and credentials, on
+// MetadataPort. It is always reachable (NET-040).
 var MetadataAddress = netip.MustParseAddr("169.254.170.2")
+
+// MetadataPort is the port of [MetadataAddress].
+const MetadataPort = 80
 
 // RuleSet is all that has to be true in the kernel, as plain data: it survives JSON.
 // Its slices are sorted.
 type RuleSet struct {
-	Version    uint64       `json:"version"`
-	Prefix     string       `json:"prefix"` // begins the names of chains and sets
-	Bridge     string       `json:"bridge"` // the VPC's bridge interface
-	VPC        string       `json:"vpc"`
-	CIDR       netip.Prefix `json:"cidr"`
-	Mark       uint32       `json:"mark"` // of the load balancer's connections
-	MarkMask   uint32       `json:"markMask"`
-	Groups     []Group      `json:"groups"`
-	Tasks      []Member     `json:"tasks"`
-	Balancers  []Member     `json:"balancers"`  // their addresses are aliases on the bridge
-	Closed     []netip.Addr `json:"closed"`     // TCP that may reach them is answered with a reset (NET-042)
-	Quarantine []netip.Addr `json:"quarantine"` // packets from and to them are dropped
+	Version    uint64         `json:"version"`
+	Prefix     string         `json:"prefix"` // begins the names of chains and sets
+	Bridge     string         `json:"bridge"` // the VPC's bridge interface
+	VPC        string         `json:"vpc"`
+	CIDR       netip.Prefix   `json:"cidr"`
+	Mark       uint32         `json:"mark"` // of the load balancer's connections
+	MarkMask   uint32         `json:"markMask"`
+	Groups     []Group        `json:"groups"`
+	Tasks      []Member       `json:"tasks"`
+	Balancers  []Member       `json:"balancers"`         // their addresses are aliases on the bridge
+	Closed     []netip.Addr   `json:"closed"`            // TCP that may reach them is answered with a reset (NET-042)
+	Quarantine []netip.Addr   `json:"quarantine"`        // packets from and to them are dropped
+	Agent      netip.AddrPort `json:"agent,omitzero"`    // where what is sent to MetadataAddress goes; zero: nowhere
+	Dropped    []Dropped      `json:"dropped,omitempty"` // injected faults
 }
 
 // Group is a security group and the addresses in it.
@@ -58,6 +64,8 @@ func (n *Network) RuleSet() RuleSet {
 		Version: n.version, Prefix: n.config.Prefix, Bridge: n.bridge,
 		VPC: n.defaultVPC, CIDR: n.vpcs[n.defaultVPC].CIDR, Mark: Mark, MarkMask: MarkMask,
 		Quarantine: slices.SortedFunc(maps.Keys(n.quarantine), netip.Addr.Compare),
+		Agent:      n.agent,
+		Dropped:    n.dropped(),
 	}
 	members := map[string][]netip.Addr{}
 	for _, a := range slices.SortedFunc(maps.Keys(n.byAddress), netip.Addr.Compare) {

@@ -16,7 +16,7 @@ type compiler struct {
 }
 
 // chainNames are our chains, without prefix, in the order in which they can be deleted.
-var chainNames = []string{"FWD", "OUT", "INP", "EG", "IN", "ACC"}
+var chainNames = []string{"FWD", "OUT", "INP", "EG", "IN", "ACC", "HOLE"}
 
 // compile returns the iptables-restore input that replaces all our chains. testBridge,
 // if not empty, is the bridge of the self-test.
@@ -32,6 +32,7 @@ func compile(prefix string, rs network.RuleSet, testBridge string) string {
 	c.egress()
 	c.ingress()
 	c.accepted()
+	c.holes()
 	c.b.WriteString("COMMIT\n")
 	return c.b.String()
 }
@@ -68,6 +69,13 @@ const (
 	giveBack    = "-j RETURN"
 )
 
+// toAgent matches what is sent to ECS's agent, cameForAgent what was before it was led there: who
+// knows where the agent really listens does not reach it there.
+var (
+	toAgent      = fmt.Sprintf("-d %s/32 -p tcp --dport %d", network.MetadataAddress, network.MetadataPort)
+	cameForAgent = fmt.Sprintf("-m conntrack --ctorigdst %s --ctorigdstport %d", network.MetadataAddress, network.MetadataPort)
+)
+
 // forward is the way between containers, and between containers and the outside. Rules hold
 // for our own bridge only: an address on another one is not ours.
 func (c *compiler) forward(testBridge string) {
@@ -76,6 +84,9 @@ func (c *compiler) forward(testBridge string) {
 		c.add("FWD", "-i", testBridge, accept)
 	}
 	from, to := "-i "+c.rs.Bridge, "-o "+c.rs.Bridge
+	c.add("FWD", from, "-d", network.MetadataAddress.String()+"/32", drop) // the agent is here or nowhere
+	c.add("FWD", from, c.jump("HOLE"))
+	c.add("FWD", to, c.jump("HOLE"))
 	c.add("FWD", from, c.in(quarantineSet, "src"), drop)
 	c.add("FWD", to, c.in(quarantineSet, "dst"), drop)
 	c.add("FWD", from, c.in(tasksSet, "src"), c.jump("EG"))
@@ -86,6 +97,7 @@ func (c *compiler) forward(testBridge string) {
 // on the host. A new connection from a balancer's address without the mark is faked.
 func (c *compiler) output() {
 	c.add("OUT", "! -o", c.rs.Bridge, giveBack)
+	c.add("OUT", c.jump("HOLE"))
 	c.add("OUT", c.in(quarantineSet, "dst"), drop)
 	c.add("OUT", c.notIn(tasksSet, "dst"), giveBack)
 	c.add("OUT", c.in(balancersSet, "src"), "-m conntrack --ctstate NEW", c.unmarked(), drop)
@@ -100,10 +112,13 @@ func (c *compiler) unmarked() string {
 // input is the way from containers to the host, and from everywhere to the load
 // balancers' addresses. Metadata and DNS are always reachable (NET-040).
 func (c *compiler) input() {
+	c.add("INP", "-i", c.rs.Bridge, c.jump("HOLE"))
 	c.add("INP", c.in(quarantineSet, "src"), drop)
 	c.add("INP", c.notIn(tasksSet, "src"), c.notIn(balancersSet, "dst"), giveBack)
 	c.add("INP", established, accept)
-	c.add("INP", c.in(tasksSet, "src"), "-m conntrack --ctorigdst", network.MetadataAddress.String(), accept)
+	if c.rs.Agent.IsValid() {
+		c.add("INP", "-i", c.rs.Bridge, c.in(tasksSet, "src"), "-p tcp", cameForAgent, accept)
+	}
 	c.add("INP", c.in(tasksSet, "src"), "-p udp --dport 53", accept)
 	c.add("INP", c.in(tasksSet, "src"), "-p tcp --dport 53", accept)
 	c.add("INP", c.in(tasksSet, "src"), c.jump("EG"))
@@ -116,7 +131,6 @@ func (c *compiler) egress() {
 	c.add("EG", established, giveBack)
 	c.add("EG", "-p udp --dport 53", giveBack)
 	c.add("EG", "-p tcp --dport 53", giveBack)
-	c.add("EG", "-d", network.MetadataAddress.String()+"/32", giveBack)
 	c.rules("EG", true, giveBack)
 	c.add("EG", drop)
 }
@@ -138,6 +152,23 @@ func (c *compiler) ingress() {
 func (c *compiler) accepted() {
 	c.add("ACC", "-p tcp", c.in(closedSet, "dst"), reset)
 	c.add("ACC", accept)
+}
+
+// holes drops what injected faults concern, whatever the groups say and though the connection may
+// be known (NET-050). The agent that ends a fault stays in reach, as with AWS.
+func (c *compiler) holes() {
+	for _, d := range c.rs.Dropped {
+		own, peer := "-d ", "-s "
+		if d.Egress {
+			own, peer = "-s ", "-d "
+			c.add("HOLE", "-p tcp", cameForAgent, giveBack)
+		}
+		packet := fmt.Sprintf("%s%s/32 -p %s --dport %d", own, d.Address, d.Protocol, d.Port)
+		for _, p := range d.Except {
+			c.add("HOLE", peer+p.String(), packet, giveBack)
+		}
+		c.add("HOLE", packet, drop)
+	}
 }
 
 // rules writes the security group rules of one direction.

@@ -6,8 +6,8 @@
 //     quarantine, the members of one security group. A task that comes or goes changes
 //     sets only.
 //   - A chain of ours holds rules: IN (may this reach a member?), EG (may a member send
-//     this?), ACC (is anybody behind the member that this may reach?), and FWD, OUT and
-//     INP, which choose between IN and EG.
+//     this?), ACC (is anybody behind the member that this may reach?), HOLE (does an
+//     injected fault swallow this?), and FWD, OUT and INP, which choose between IN and EG.
 //   - A hook is the jump to FWD, OUT or INP from DOCKER-USER, OUTPUT or INPUT.
 //   - An alias is a load balancer's address on the VPC's bridge.
 //

@@ -98,6 +98,11 @@ func (e *Enforcer) apply(ctx context.Context, rs network.RuleSet, whole bool) (n
 		}
 		e.chains, e.notes = chains, mirrorIPv6(ctx, e.prefix, e.bridge)
 	}
+	if whole || rs.Agent != e.rs.Agent {
+		if err := e.placeAgent(ctx, rs); err != nil {
+			return nil, err
+		}
+	}
 	if err := restoreSets(ctx, removals(have, want)); err != nil {
 		return nil, err
 	}
@@ -125,7 +130,7 @@ func (e *Enforcer) restoreChains(ctx context.Context, script string) error {
 	if _, err := run(ctx, script, "iptables-restore", "--noflush", "-w"); err != nil {
 		return err
 	}
-	return insertHooks(ctx, "iptables", e.hooks(ctx))
+	return insertHooks(ctx, filterTable4, e.hooks(ctx))
 }
 
 // released returns the addresses that are new in the quarantine.
@@ -148,7 +153,7 @@ func (e *Enforcer) Check(ctx context.Context) error {
 	if !e.applied {
 		return errors.New("no rule set is applied")
 	}
-	err := errors.Join(e.checkSets(ctx), e.checkChains(ctx), e.checkAliases())
+	err := errors.Join(e.checkSets(ctx), e.checkChains(ctx), e.checkAgent(ctx), e.checkAliases())
 	if bypassed() {
 		e.tested = false
 		err = errBypassed
@@ -170,7 +175,7 @@ func (e *Enforcer) checkSets(ctx context.Context) error {
 }
 
 func (e *Enforcer) checkChains(ctx context.Context) error {
-	t, err := readTable(ctx, "iptables", e.prefix)
+	t, err := readTable(ctx, filterTable4, e.prefix)
 	if err != nil {
 		return err
 	}
@@ -206,9 +211,9 @@ func (e *Enforcer) Remove(ctx context.Context) error {
 	defer e.mu.Unlock()
 	e.applied, e.tested = false, false
 	var errs []error
-	for _, iptables := range []string{"iptables", "ip6tables"} {
-		if installed(iptables) {
-			errs = append(errs, removeTable(ctx, iptables, e.prefix))
+	for _, t := range []table{natTable, filterTable4, filterTable6} {
+		if installed(t[0]) {
+			errs = append(errs, removeTable(ctx, t, e.prefix))
 		}
 	}
 	if installed("ipset") {
@@ -247,7 +252,7 @@ func mirrorIPv6(ctx context.Context, prefix, bridge string) []string {
 	if _, err := run(ctx, script, "ip6tables-restore", "--noflush", "-w"); err != nil {
 		return []string{"IPv6 on the bridge is not dropped: " + err.Error()}
 	}
-	if err := insertHooks(ctx, "ip6tables", []hook{{"FORWARD", chain}, {"OUTPUT", chain}, {"INPUT", chain}}); err != nil {
+	if err := insertHooks(ctx, filterTable6, []hook{{"FORWARD", chain}, {"OUTPUT", chain}, {"INPUT", chain}}); err != nil {
 		return []string{"IPv6 on the bridge is not dropped: " + err.Error()}
 	}
 	return nil

@@ -101,14 +101,109 @@ func TestEnforcer_AgreesWithReach(t *testing.T) {
 
 func TestEnforcer_MetadataAddress(t *testing.T) { // NET-040
 	l := newLab(t)
-	web := l.task("web", l.group("none"))
-	l.sh("ip address add 169.254.170.2/32 dev " + l.bridge)
-	serve(t, l.host, "169.254.170.2:80")
+	none := l.group("none")
+	everything := network.Permission{Protocol: "-1", Ranges: []network.Peer{{Value: "0.0.0.0/0"}}}
+	if err := l.network.RevokeEgress(t.Context(), none, []network.Permission{everything}); err != nil {
+		t.Fatal(err)
+	}
+	l.sh("ip route add default via " + outside)
+	web, free, outsider := l.task("web", none), l.task("free", l.group("free")), l.outsider()
+	serve(t, l.host, gateway+":51679")
+	serve(t, l.host, "0.0.0.0:80") // it is not what tasks shall reach
+	l.apply()
+	drops(t, "task → metadata before there is an agent", web.dial("169.254.170.2:80", patience))
+	drops(t, "task that may send everything → metadata before there is an agent", free.dial("169.254.170.2:80", patience))
+	l.network.SetAgent(netip.MustParseAddrPort(gateway + ":51679"))
 	l.apply()
 	passes(t, "task → metadata", web.dial("169.254.170.2:80", patience))
+	drops(t, "task → another port of the metadata address", web.dial("169.254.170.2:81", patience))
+	drops(t, "task → the agent, past the metadata address", web.dial(gateway+":51679", patience))
+	drops(t, "another machine → metadata", outsider.dial("169.254.170.2:80", patience))
+	l.sh("iptables -w -t nat -F PREROUTING")
+	if err := l.check(); err == nil {
+		t.Error("the hook in the table nat is gone and nobody noticed")
+	}
+	l.apply()
+	passes(t, "task → metadata, repaired", web.dial("169.254.170.2:80", patience))
+	l.network.SetAgent(netip.AddrPort{})
+	l.apply()
+	drops(t, "task → metadata without an agent", web.dial("169.254.170.2:80", patience))
+	l.network.SetAgent(netip.MustParseAddrPort(gateway + ":51679"))
+	l.apply()
 	l.remove()
-	if out := l.sh("ip address show dev " + l.bridge); !strings.Contains(out, "169.254.170.2") {
-		t.Error("an address that is not an alias was removed")
+	if out := l.sh("iptables -w -t nat -S"); strings.Contains(out, l.prefix) {
+		t.Errorf("the table nat still has what is ours:\n%s", out)
+	}
+}
+
+func TestEnforcer_BlackholeSwallowsOnePort(t *testing.T) { // NET-050
+	l := newLab(t)
+	sg := l.group("all", network.Permission{Protocol: "-1", Ranges: []network.Peer{{Value: "0.0.0.0/0"}}})
+	a, b, c := l.task("a", sg), l.task("b", sg), l.task("c", sg)
+	l.apply()
+	open := connect(t, a.namespace, b, 4500)
+	in := network.Blackhole{Owner: "b", Protocol: "tcp", Port: 4500, Except: []netip.Prefix{netip.PrefixFrom(c.Address, 32)}}
+	serve(t, b.namespace, to(b.Address, 4501))
+	l.network.SetBlackholes([]network.Blackhole{in, {Owner: "b", Protocol: "udp", Port: 3000}, {Owner: "gone", Protocol: "tcp", Port: 3000}})
+	l.apply()
+	drops(t, "task → the port", a.dial(to(b.Address, 4500), patience))
+	drops(t, "host → the port", l.host.dial(to(b.Address, 4500), patience))
+	passes(t, "who is excepted → the port", c.dial(to(b.Address, 4500), patience))
+	passes(t, "task → another port", a.dial(to(b.Address, 3000), patience))
+	if v := l.network.RuleSet().Reach(a.Address, b.Address, "tcp", 4500); v.Allowed || !strings.Contains(v.Reason, "fault") {
+		t.Errorf("Reach says %+v, want the fault", v)
+	}
+	if err := open(); err == nil {
+		t.Error("what is sent on a connection that was open arrives")
+	}
+	l.network.SetBlackholes([]network.Blackhole{{Owner: "a", Protocol: "tcp", Port: 3000, Egress: true}})
+	l.apply()
+	drops(t, "the task → that port of another", a.dial(to(b.Address, 3000), patience))
+	passes(t, "another task → that port", c.dial(to(b.Address, 3000), patience))
+	passes(t, "another task → that port of the task", c.dial(to(a.Address, 3000), patience))
+	if err := l.network.CloseInterface(t.Context(), a.Interface.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.network.RuleSet().Dropped; len(got) != 0 {
+		t.Errorf("a fault outlives its task: %v", got)
+	}
+}
+
+// An agent must stay in reach of a task of which it has to end the fault.
+func TestEnforcer_BlackholeSparesTheAgent(t *testing.T) { // NET-050
+	l := newLab(t)
+	web := l.task("web", l.group("none"))
+	serve(t, l.host, gateway+":51679")
+	l.network.SetAgent(netip.MustParseAddrPort(gateway + ":51679"))
+	l.network.SetBlackholes([]network.Blackhole{{Owner: "web", Protocol: "tcp", Port: 80, Egress: true}, {Owner: "web", Protocol: "tcp", Port: 51679, Egress: true}})
+	l.apply()
+	passes(t, "task → metadata", web.dial("169.254.170.2:80", patience))
+}
+
+// connect opens a connection to a new listener of a task. What it returns sends a byte and
+// waits for it to arrive.
+func connect(t *testing.T, from *namespace, b task, port int) func() error {
+	t.Helper()
+	server, err := b.listen(to(b.Address, port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c net.Conn
+	if err := from.do(func() (err error) { c, err = net.DialTimeout("tcp4", to(b.Address, port), patience); return err }); err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); s.Close(); server.Close() })
+	return func() error {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return err
+		}
+		s.SetReadDeadline(time.Now().Add(patience))
+		_, err := s.Read(make([]byte, 1))
+		return err
 	}
 }
 

@@ -9,6 +9,19 @@ import (
 	"strings"
 )
 
+// table is a program and the table of it that is meant, as the words that begin its commands.
+type table []string
+
+var (
+	filterTable4 = table{"iptables", "-w"}
+	filterTable6 = table{"ip6tables", "-w"}
+	natTable     = table{"iptables", "-w", "-t", "nat"}
+)
+
+func (t table) run(ctx context.Context, args ...string) (string, error) {
+	return run(ctx, "", t[0], slices.Concat(t[1:], args)...)
+}
+
 // hook is a jump from a chain that is not ours to one that is.
 type hook struct{ from, to string }
 
@@ -23,28 +36,28 @@ func (e *Enforcer) hooks(ctx context.Context) []hook {
 }
 
 // insertHooks puts hooks that are missing on top of their chains.
-func insertHooks(ctx context.Context, iptables string, hooks []hook) error {
+func insertHooks(ctx context.Context, in table, hooks []hook) error {
 	for _, h := range hooks {
-		if _, err := run(ctx, "", iptables, "-w", "-C", h.from, "-j", h.to); err == nil {
+		if _, err := in.run(ctx, "-C", h.from, "-j", h.to); err == nil {
 			continue
 		}
-		if _, err := run(ctx, "", iptables, "-w", "-I", h.from, "1", "-j", h.to); err != nil {
+		if _, err := in.run(ctx, "-I", h.from, "1", "-j", h.to); err != nil {
 			return fmt.Errorf("hook %s into %s: %w", h.to, h.from, err)
 		}
 	}
 	return nil
 }
 
-// filterTable is what iptables -S prints, reduced to what concerns us.
-type filterTable struct {
+// listing is what iptables -S prints, reduced to what concerns us.
+type listing struct {
 	hooks  []hook         // jumps from foreign chains to ours
 	chains map[string]int // our chains, and the number of their rules
 }
 
-// readTable returns what is ours in a filter table.
-func readTable(ctx context.Context, iptables, prefix string) (filterTable, error) {
-	t := filterTable{chains: map[string]int{}}
-	out, err := run(ctx, "", iptables, "-w", "-S")
+// readTable returns what is ours in a table.
+func readTable(ctx context.Context, in table, prefix string) (listing, error) {
+	t := listing{chains: map[string]int{}}
+	out, err := in.run(ctx, "-S")
 	if err != nil {
 		return t, err
 	}
@@ -65,14 +78,14 @@ func readTable(ctx context.Context, iptables, prefix string) (filterTable, error
 }
 
 // removeTable deletes our hooks, then our chains.
-func removeTable(ctx context.Context, iptables, prefix string) error {
-	t, err := readTable(ctx, iptables, prefix)
+func removeTable(ctx context.Context, in table, prefix string) error {
+	t, err := readTable(ctx, in, prefix)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	do := func(args ...string) {
-		_, err := run(ctx, "", iptables, append([]string{"-w"}, args...)...)
+		_, err := in.run(ctx, args...)
 		errs = append(errs, err)
 	}
 	for _, h := range t.hooks {
