@@ -78,6 +78,9 @@ type Config struct {
 	Alarms Alarms
 	// Hosts returns names that tasks can look up: the load balancers' DNS names.
 	Hosts func() map[string]string
+	// Inject, if set, returns the variables that ECS's agent gives one container of a task: where
+	// its metadata, its credentials and the agent are. Nil: the agent does not serve.
+	Inject func(task Task, container string) map[string]string
 	// BeforeRemove, if set, is called before a task's containers are removed: the last
 	// chance to keep their logs.
 	BeforeRemove func(ctx context.Context, task Task)

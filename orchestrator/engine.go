@@ -50,10 +50,11 @@ type TaskSpec struct {
 	Memory      int64                          // MiB of the whole task; 0: no limit
 	Containers  []taskdefs.ContainerDefinition // after overrides, secrets resolved, in start order
 	Volumes     []taskdefs.Volume
-	Images      map[string]string // image ids to use in place of the definitions' tags, by container name
-	Env         map[string]string // injected into every container unless the definition sets it
-	Hosts       map[string]string // names the task can look up beside its DNS: name → address
-	Labels      map[string]string // further labels
+	Images      map[string]string            // image ids to use in place of the definitions' tags, by container name
+	Env         map[string]string            // injected into every container unless the definition sets it
+	Injected    map[string]map[string]string // the same for one container, by its name; it wins over Env
+	Hosts       map[string]string            // names the task can look up beside its DNS: name → address
+	Labels      map[string]string            // further labels
 }
 
 // Interface is the task's elastic network interface.

@@ -183,18 +183,33 @@ func (c *Controller) spec(t *Task) (TaskSpec, error) {
 		},
 		CPU: number(t.CPU), Memory: number(t.Memory),
 		Containers: containers, Volumes: def.Volumes, Images: pinnedImages(t),
-		Env: c.environment(t), Hosts: c.hosts(),
+		Env: c.environment(t), Injected: c.injected(t, containers), Hosts: c.hosts(),
 	}, nil
 }
 
-// environment is what ECS's agent injects into every container.
+// environment is what every container gets (ECS-220).
 func (c *Controller) environment(t *Task) map[string]string {
-	return map[string]string{
-		"AWS_EXECUTION_ENV":             "AWS_ECS_FARGATE",
-		"AWS_REGION":                    c.config.Region,
-		"AWS_DEFAULT_REGION":            c.config.Region,
-		"ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/" + t.ID,
+	execution := "AWS_ECS_FARGATE"
+	if t.LaunchType == "EC2" {
+		execution = "AWS_ECS_EC2"
 	}
+	return map[string]string{
+		"AWS_EXECUTION_ENV":  execution,
+		"AWS_REGION":         c.config.Region,
+		"AWS_DEFAULT_REGION": c.config.Region,
+	}
+}
+
+// injected is what each container gets of its own.
+func (c *Controller) injected(t *Task, containers []taskdefs.ContainerDefinition) map[string]map[string]string {
+	if c.config.Inject == nil {
+		return nil
+	}
+	env := make(map[string]map[string]string, len(containers))
+	for _, def := range containers {
+		env[def.Name] = c.config.Inject(*t, def.Name)
+	}
+	return env
 }
 
 func (c *Controller) hosts() map[string]string {

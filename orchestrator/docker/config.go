@@ -22,7 +22,7 @@ func (e *Engine) containerConfig(spec orchestrator.TaskSpec, order int) *contain
 		Image:        imageOf(spec, def),
 		Entrypoint:   def.EntryPoint, // [] clears the image's, nil keeps it (ECS-211)
 		Cmd:          def.Command,
-		Env:          environment(spec.Env, def.Environment),
+		Env:          environment(injected(spec, def.Name), def.Environment),
 		User:         def.User,
 		WorkingDir:   def.WorkingDirectory,
 		Tty:          def.PseudoTerminal,
@@ -40,6 +40,16 @@ func imageOf(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) strin
 		return id
 	}
 	return def.Image
+}
+
+// injected is what a container is given: what every container is, and what only it is.
+func injected(spec orchestrator.TaskSpec, name string) map[string]string {
+	env := maps.Clone(spec.Env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, spec.Injected[name])
+	return env
 }
 
 // environment is what is injected, by name, and then the definition's own, which wins.

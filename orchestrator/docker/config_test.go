@@ -249,3 +249,13 @@ func TestHealth_IsReadFromTheList(t *testing.T) {
 		}
 	}
 }
+
+func TestConfig_InjectedOfOneContainerWins(t *testing.T) {
+	e, s := unconnected(t, "1.41"), mapped()
+	s.Env = map[string]string{"A": "of all", "B": "of all", "C": "of all"}
+	s.Injected = map[string]map[string]string{"app": {"B": "of app", "C": "of app"}, "other": {"A": "of other"}}
+	s.Containers[0].Environment = []taskdefs.KeyValue{{Name: "C", Value: "own"}}
+	if env := e.containerConfig(s, 0).Env; !slices.Equal(env, []string{"A=of all", "B=of app", "C=own"}) {
+		t.Errorf("environment %v", env)
+	}
+}

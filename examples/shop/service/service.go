@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -44,11 +45,12 @@ func Identify(name string) Identity {
 	return Identity{Service: name, Version: version, Task: taskID()}
 }
 
-// taskID is the last element of the task metadata endpoint's address; outside ECS the
-// host name has to do.
+// taskID begins the last element of the task metadata endpoint's address, as on Fargate;
+// outside ECS the host name has to do.
 func taskID() string {
 	if uri := os.Getenv("ECS_CONTAINER_METADATA_URI_V4"); uri != "" {
-		return path.Base(uri)
+		id, _, _ := strings.Cut(path.Base(uri), "-")
+		return id
 	}
 	host, _ := os.Hostname()
 	return host

@@ -11,7 +11,7 @@ import (
 
 func TestIdentify_ReadsTheTaskFromTheMetadataAddress(t *testing.T) {
 	t.Setenv("VERSION", "v2")
-	t.Setenv("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/0123456789abcdef0123456789abcdef")
+	t.Setenv("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/0123456789abcdef0123456789abcdef-1234567890")
 	want := Identity{"user-service", "v2", "0123456789abcdef0123456789abcdef"}
 	if got := Identify("user-service"); got != want {
 		t.Errorf("got %+v", got)
