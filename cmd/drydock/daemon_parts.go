@@ -23,7 +23,9 @@ import (
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
+	logsapi "drydock/awsapi/logs"
 	"drydock/awsapi/sts"
+	"drydock/cloudwatch/logs"
 	"drydock/network"
 	"drydock/network/iptables"
 	"drydock/orchestrator"
@@ -51,6 +53,7 @@ type daemon struct {
 	definitions  *taskdefs.Catalogue
 	engine       *docker.Engine
 	scheduler    *orchestrator.Controller
+	logs         *logs.Service
 
 	listener net.Listener
 	server   *http.Server
@@ -87,7 +90,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openScheduler, d.openAPI} {
+	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openScheduler, d.openLogs, d.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -240,6 +243,7 @@ func (d *daemon) openAPI(context.Context) error {
 	acmapi.Register(api, d.certificates)
 	ec2.Register(api, d.network)
 	sts.Register(api)
+	logsapi.Register(api, d.logs)
 	mux := http.NewServeMux()
 	mux.Handle("/_drydock/", awsapi.Guard(nil, d.private()))
 	mux.Handle("/", api)
@@ -322,7 +326,7 @@ func (d *daemon) housekeeping(ctx context.Context) error {
 			return nil
 		case <-often.C:
 		}
-		if err := errors.Join(d.store.Prune(ctx), d.dropLogs()); err != nil {
+		if err := errors.Join(d.store.Prune(ctx), d.dropLogs(ctx)); err != nil {
 			d.log.Error("drop what is old", "error", err)
 		}
 	}

@@ -27,10 +27,11 @@ var rooms = map[string][]string{
 	"alb/metrics":         {"alb/node", "timeline"},
 	"alb":                 {"alb/node", "network", "timeline"},
 	"acm":                 {"timeline"},
+	"cloudwatch/logs":     {"timeline"},
 	"orchestrator":        {"taskdefs", "network", "alb", "timeline"},
 	"orchestrator/docker": {"orchestrator", "taskdefs", "network"},
 	"store":               {"taskdefs", "network", "alb", "acm", "orchestrator", "timeline"},
-	"awsapi":              {"taskdefs", "network", "alb", "acm", "orchestrator", "timeline"},
+	"awsapi":              {"taskdefs", "network", "alb", "acm", "cloudwatch/logs", "orchestrator", "timeline"},
 	"examples":            {},
 	"bench":               {"timeline", "awsapi", "orchestrator/docker"},
 	"cmd/drydock":         nil, // everything

@@ -9,13 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"drydock/orchestrator"
 	"drydock/orchestrator/docker"
 )
 
 // keptLogLines is how much of a container's log outlives the container.
-const keptLogLines = 1000
+const keptLogLines = 10_000
 
 // serveLogs streams the log of one container of a task, or a load balancer's access log.
 func (d *daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
@@ -58,15 +59,18 @@ func (d *daemon) openLog(ctx context.Context, task *orchestrator.Task, container
 	if openErr != nil {
 		return nil, err
 	}
-	return kept, nil
+	return newPlainLog(kept), nil
 }
 
 func (d *daemon) keptLog(task, container string) string {
 	return filepath.Join(d.config.StateDir, "logs", task, container+".log")
 }
 
-// keepLogs saves the end of a task's logs before its containers are removed.
+// keepLogs saves the end of a task's logs, with the time of each line, before its containers are removed.
 func (d *daemon) keepLogs(ctx context.Context, t orchestrator.Task) {
+	if err := d.logs.Sync(ctx); err != nil {
+		d.log.Error("keep the log streams", "error", err)
+	}
 	for _, c := range t.Containers {
 		if err := d.keepLog(ctx, t, c.Name); err != nil {
 			d.log.Debug("keep a log", "task", t.ID, "container", c.Name, "error", err)
@@ -75,7 +79,7 @@ func (d *daemon) keepLogs(ctx context.Context, t orchestrator.Task) {
 }
 
 func (d *daemon) keepLog(ctx context.Context, t orchestrator.Task, container string) error {
-	log, err := d.engine.Logs(ctx, t.ARN, container, docker.LogOptions{Tail: keptLogLines})
+	log, err := d.engine.Logs(ctx, t.ARN, container, docker.LogOptions{Tail: keptLogLines, Timestamps: true})
 	if err != nil {
 		return err
 	}
@@ -92,11 +96,14 @@ func (d *daemon) keepLog(ctx context.Context, t orchestrator.Task, container str
 	return errors.Join(err, f.Close())
 }
 
-// dropLogs removes what was kept of tasks that are no longer known.
-func (d *daemon) dropLogs() error {
-	known := map[string]bool{}
+// dropLogs removes what was kept of tasks that are no longer known, unless a log stream needs it.
+func (d *daemon) dropLogs(ctx context.Context) error {
+	byID, byARN := map[string]bool{}, map[string]bool{}
 	for _, t := range d.scheduler.Snapshot().Tasks {
-		known[t.ID] = true
+		byID[t.ID], byARN[t.ARN] = true, true
+	}
+	if err := d.logs.Expire(ctx, time.Now(), func(task string) bool { return byARN[task] }); err != nil {
+		return err
 	}
 	dir := filepath.Join(d.config.StateDir, "logs")
 	entries, err := os.ReadDir(dir)
@@ -104,8 +111,8 @@ func (d *daemon) dropLogs() error {
 		return nil
 	}
 	for _, entry := range entries {
-		if !known[entry.Name()] {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
+		if name := entry.Name(); name != logStreams && !byID[name] && !d.logs.Uses(name) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 		}
 	}
 	return err
