@@ -30,6 +30,7 @@ var rooms = map[string][]string{
 	"cloudwatch/logs":     {"timeline"},
 	"orchestrator":        {"taskdefs", "network", "alb", "timeline"},
 	"orchestrator/docker": {"orchestrator", "taskdefs", "network"},
+	"secrets":             {},
 	"store":               {"taskdefs", "network", "alb", "acm", "orchestrator", "timeline"},
 	"awsapi":              {"taskdefs", "network", "alb", "acm", "cloudwatch/logs", "orchestrator", "timeline"},
 	"examples":            {},
@@ -44,8 +45,8 @@ var foreign = map[string][]string{
 	"database/sql":                {"store"},
 	"github.com/urfave/cli":       {"cmd/drydock"},
 	"net/http/httputil":           {},
-	"go.yaml.in/yaml":             {"cmd/drydock"},
 	"github.com/fxamacker/cbor":   {"awsapi"},
+	"go.yaml.in/yaml":             {"cmd/drydock", "secrets"},
 }
 
 func TestImports_FollowTheHouse(t *testing.T) {
