@@ -76,6 +76,9 @@ type Config struct {
 	Logger  *slog.Logger
 	// Alarms, if set, tells the states of CloudWatch's alarms.
 	Alarms Alarms
+	// Secrets, if set, has the values of secrets and environment files; without it, a task that
+	// names any fails to start and says so.
+	Secrets Secrets
 	// Hosts returns names that tasks can look up: the load balancers' DNS names.
 	Hosts func() map[string]string
 	// Inject, if set, returns the variables that ECS's agent gives one container of a task: where

@@ -18,12 +18,13 @@ type overrides struct {
 }
 
 type containerOverride struct {
-	Name        string              `json:"name"`
-	Command     []string            `json:"command"`
-	Environment []taskdefs.KeyValue `json:"environment"`
-	CPU         *int                `json:"cpu"`
-	Memory      *int                `json:"memory"`
-	Reservation *int                `json:"memoryReservation"`
+	Name        string                     `json:"name"`
+	Command     []string                   `json:"command"`
+	Environment []taskdefs.KeyValue        `json:"environment"`
+	Files       []taskdefs.EnvironmentFile `json:"environmentFiles"`
+	CPU         *int                       `json:"cpu"`
+	Memory      *int                       `json:"memory"`
+	Reservation *int                       `json:"memoryReservation"`
 }
 
 func parseOverrides(doc json.RawMessage) (overrides, error) {
@@ -58,6 +59,9 @@ func overridden(containers []taskdefs.ContainerDefinition, doc json.RawMessage) 
 func (o containerOverride) apply(c *taskdefs.ContainerDefinition) {
 	if o.Command != nil {
 		c.Command = o.Command
+	}
+	if o.Files != nil {
+		c.EnvironmentFiles = o.Files // instead of the definition's (ECS-262)
 	}
 	if o.CPU != nil {
 		c.CPU = *o.CPU

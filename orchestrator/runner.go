@@ -156,21 +156,28 @@ func (c *Controller) run(ctx context.Context, t *Task) error {
 	if err := c.network.Applied(ctx); err != nil {
 		return err
 	}
-	spec, err := c.spec(t)
-	if err != nil {
+	spec, err := c.spec(ctx, t)
+	var start *StartError
+	switch {
+	case errors.As(err, &start):
+		return start
+	case err != nil:
 		return &StartError{Name: "ResourceInitializationError", Err: err}
 	}
 	return c.engine.Run(ctx, spec)
 }
 
 // spec is what the engine needs to know of a task.
-func (c *Controller) spec(t *Task) (TaskSpec, error) {
+func (c *Controller) spec(ctx context.Context, t *Task) (TaskSpec, error) {
 	def := c.definition(t.TaskDefinition)
 	if def == nil {
 		return TaskSpec{}, fmt.Errorf("task definition %s is unknown", t.TaskDefinition)
 	}
 	vpc := c.network.DefaultVPC()
 	containers, err := overridden(def.ContainerDefinitions, t.Overrides)
+	if err == nil {
+		containers, err = c.withEnvironment(ctx, containers)
+	}
 	if err != nil {
 		return TaskSpec{}, err
 	}

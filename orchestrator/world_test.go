@@ -29,6 +29,7 @@ type world struct {
 	defs     *taskdefs.Catalogue
 	c        *orchestrator.Controller
 	pace     orchestrator.Pace
+	secrets  orchestrator.Secrets
 	stop     func()
 }
 
@@ -55,7 +56,7 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.c, err = orchestrator.New(w.t.Context(), w.store, w.engine, w.balancer, &fakeNetwork{w: w}, w.defs, orchestrator.Config{
-		Region: "us-east-1", Account: "123456789012", Pace: w.pace,
+		Region: "us-east-1", Account: "123456789012", Pace: w.pace, Secrets: w.secrets,
 	})
 	if err != nil {
 		w.t.Fatal(err)

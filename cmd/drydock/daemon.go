@@ -31,6 +31,7 @@ type daemonConfig struct {
 	Region     string
 	Account    string
 	StrictIDs  bool
+	Secrets    string        // directory or file of secrets and environment files; empty: none
 	Stale      time.Duration // the fault stale-connection, of all target groups
 	Verbose    bool
 	Leaving    bool // everything is to be removed: no load balancer node is started
@@ -54,6 +55,8 @@ func daemonCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "lag", EnvVars: twin("lag"), Usage: "one lag of the pace, such as `target-deregistration=3s`; may be given again; a wrong name lists them all"},
 			&cli.StringFlag{Name: "region", Value: "us-east-1", EnvVars: twin("region"), Usage: "`REGION` in ARNs"},
 			&cli.StringFlag{Name: "account", Value: "123456789012", EnvVars: twin("account"), Usage: "`ACCOUNT` in ARNs"},
+			&cli.StringFlag{Name: "secrets", EnvVars: twin("secrets"), Usage: "`PATH` of the secrets and environment files that task definitions name: a directory with\n" +
+				"ssm/NAME, secretsmanager/NAME and s3/BUCKET/KEY, or a YAML or JSON file of names or ARNs and their values"},
 			&cli.BoolFlag{Name: "strict-ids", EnvVars: twin("strict-ids"), Usage: "refuse unknown subnet, security group and VPC ids, instead of adopting them"},
 			&cli.StringFlag{Name: "fault", EnvVars: twin("fault"), Usage: "`FAULT` to reproduce: " + faultForm + " uses closed connections to targets once more"},
 			&cli.BoolFlag{Name: "verbose", EnvVars: twin("verbose"), Usage: "log every step"},
@@ -100,7 +103,7 @@ func readDaemonConfig(c *cli.Context) (daemonConfig, error) {
 	config := daemonConfig{
 		Listen: c.String("listen"), StateDir: c.String("state-dir"), PortOffset: c.Int("port-offset"),
 		Pace: c.String("pace"), Lags: c.StringSlice("lag"), Region: c.String("region"), Account: c.String("account"),
-		StrictIDs: c.Bool("strict-ids"), Verbose: c.Bool("verbose"),
+		StrictIDs: c.Bool("strict-ids"), Secrets: c.String("secrets"), Verbose: c.Bool("verbose"),
 	}
 	if c.Args().Present() {
 		return config, usagef("daemon takes no argument, but was given %q", c.Args().First())

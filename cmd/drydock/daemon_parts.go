@@ -214,8 +214,12 @@ func (d *daemon) openScheduler(ctx context.Context) error {
 	if d.definitions, err = taskdefs.Open(ctx, d.store, d.config.Region, d.config.Account); err != nil {
 		return err
 	}
+	values, err := d.openSecrets()
+	if err != nil {
+		return err
+	}
 	d.scheduler, err = orchestrator.New(ctx, d.store, d.engine, d.balancer, d.network, d.definitions, orchestrator.Config{
-		Region: d.config.Region, Account: d.config.Account, Pace: pace, Logger: d.log,
+		Region: d.config.Region, Account: d.config.Account, Pace: pace, Logger: d.log, Secrets: values,
 		Hosts: d.balancerNames, BeforeRemove: d.keepLogs,
 	})
 	return err

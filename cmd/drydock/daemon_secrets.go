@@ -1,0 +1,21 @@
+package main
+
+import (
+	"fmt"
+
+	"drydock/orchestrator"
+	"drydock/secrets"
+)
+
+// openSecrets returns the secrets that the daemon was given, nil if none: then a task that
+// wants one says how to give them.
+func (d *daemon) openSecrets() (orchestrator.Secrets, error) {
+	if d.config.Secrets == "" {
+		return nil, nil
+	}
+	local, err := secrets.Open(d.config.Secrets)
+	if err != nil {
+		return nil, fmt.Errorf("--secrets: %w", err)
+	}
+	return local, nil
+}
