@@ -92,6 +92,19 @@ func (c *Controller) ClusterCounts(name string) ClusterCounts {
 	return n
 }
 
+// ContainerInstance returns the ARN of a cluster's one container instance, this machine. It is
+// empty in a cluster that has only tasks of Fargate: those run on none (ECS-253).
+func (c *Controller) ContainerInstance(cluster string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.tasks {
+		if t.Cluster == cluster && t.Status != Stopped && t.LaunchType == "EC2" {
+			return c.arn("container-instance/" + cluster + "/" + c.config.Machine)
+		}
+	}
+	return ""
+}
+
 // DeleteCluster makes an empty cluster INACTIVE.
 func (c *Controller) DeleteCluster(ctx context.Context, ref string) (*Cluster, error) {
 	var deleted Cluster

@@ -72,6 +72,8 @@ type Config struct {
 	Region  string
 	Account string
 	Pace    Pace
+	// Machine is the id of the one container instance: this machine.
+	Machine string
 	Sweep   time.Duration
 	Logger  *slog.Logger
 	// Alarms, if set, tells the states of CloudWatch's alarms.
@@ -105,6 +107,7 @@ type Controller struct {
 	records   map[string]*ServiceDeployment
 	revisions map[string]*ServiceRevision
 	tokens    map[string]tokenUse // RunTask's client tokens
+	settings  map[string]string   // of the account, those that were set
 	engineOK  string              // "" if the engine answers, else why not
 	tickAt    map[string]time.Time
 
@@ -125,7 +128,7 @@ func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net
 		config: config, store: store, engine: engine, balancer: balancer, network: net, definitions: definitions,
 		clusters: map[string]*Cluster{}, services: map[string]*Service{}, tasks: map[string]*Task{},
 		records: map[string]*ServiceDeployment{}, revisions: map[string]*ServiceRevision{},
-		tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
+		settings: map[string]string{}, tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
 	}
 	c.runners.init()
 	c.watch.init()
@@ -155,6 +158,9 @@ func (c *Controller) load(ctx context.Context) error {
 		return err
 	}
 	if err := loadRows(ctx, c.store, "servicerevision", c.revisions); err != nil {
+		return err
+	}
+	if err := c.store.Load(ctx, "accountsettings", func(_ string, doc []byte) error { return json.Unmarshal(doc, &c.settings) }); err != nil {
 		return err
 	}
 	return loadRows(ctx, c.store, "task", c.tasks)
