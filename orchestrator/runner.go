@@ -171,7 +171,7 @@ func (c *Controller) run(ctx context.Context, t *Task) error {
 func (c *Controller) spec(ctx context.Context, t *Task) (TaskSpec, error) {
 	def := c.definition(t.TaskDefinition)
 	if def == nil {
-		return TaskSpec{}, fmt.Errorf("task definition %s is unknown", t.TaskDefinition)
+		return TaskSpec{}, fmt.Errorf("task definition %s is gone: it was deleted", t.TaskDefinition)
 	}
 	vpc := c.network.DefaultVPC()
 	containers, err := overridden(def.ContainerDefinitions, t.Overrides)

@@ -3,6 +3,7 @@ package taskdefs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,19 +57,38 @@ func (c *Catalogue) deletable(ref string) (r Registered, reason string) {
 }
 
 // Purge forgets revisions in deletion that nothing refers to any more. Their numbers are
-// never given again.
+// never given again. inUse is asked without a lock, since who answers it may look definitions
+// up; nothing new can refer to a revision meanwhile, as none in deletion is usable (ECS-121).
 func (c *Catalogue) Purge(ctx context.Context, inUse func(arn string) bool, now time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, f := range c.families {
-		for _, r := range f.revisions {
-			if r.Status != DeleteInProgress || inUse(r.ARN) {
-				continue
-			}
-			if err := c.forget(ctx, r, changed(r, now, "was deleted")); err != nil {
-				return fmt.Errorf("purge task definition %s: %w", r.Name(), err)
-			}
+	for _, r := range c.inDeletion() {
+		if inUse(r.ARN) {
+			continue
+		}
+		if err := c.purge(ctx, r, now); err != nil {
+			return fmt.Errorf("purge task definition %s: %w", r.Name(), err)
 		}
 	}
 	return nil
+}
+
+func (c *Catalogue) purge(ctx context.Context, r Registered, now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.forget(ctx, r, changed(r, now, "was deleted"))
+}
+
+// inDeletion returns the revisions in deletion, in the order of their ARNs.
+func (c *Catalogue) inDeletion() []Registered {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var all []Registered
+	for _, f := range c.families {
+		for _, r := range f.revisions {
+			if r.Status == DeleteInProgress {
+				all = append(all, r)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Registered) int { return strings.Compare(a.ARN, b.ARN) })
+	return all
 }

@@ -11,7 +11,8 @@ import (
 type Document struct {
 	Raw        json.RawMessage // verbatim
 	Definition TaskDefinition  // typed view, cpu and memory normalised
-	Warnings   []string        // members that are unknown to the API or that drydock ignores, with their path
+	Unknown    []string        // members that are not of the API, with their path
+	Warnings   []string        // of the unknown members and of those without effect, in words
 
 	tree map[string]any // Raw without unknown members and nulls
 }
@@ -44,7 +45,8 @@ func read(doc []byte) (*Document, error) {
 	if err := d.decode(); err != nil {
 		return nil, err
 	}
-	d.Warnings = warnings(r.unknown, d.Definition)
+	slices.Sort(r.unknown)
+	d.Unknown, d.Warnings = r.unknown, warnings(r.unknown, d.Definition)
 	return d, nil
 }
 

@@ -81,6 +81,7 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 		first(d)["heathCheck"] = object{}
 		first(d)["portMappings"].([]any)[0].(object)["protokol"] = "tcp"
 		first(d)["firelensConfiguration"] = object{"type": "fluentbit"}
+		first(d)["logConfiguration"] = object{"logDriver": "awsfirelens"}
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -90,8 +91,9 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 		"containerDefinitions[0].heathCheck: not a member of the API; ignored",
 		"containerDefinitions[0].portMappings[0].protokol: not a member of the API; ignored",
 		"revision: not a member of the API; ignored",
+		"containerDefinitions[0].logConfiguration.logDriver: accepted, but without effect: Docker keeps the logs, and `drydock logs` shows them; nothing is sent elsewhere",
+		"containerDefinitions[0].firelensConfiguration: accepted, but without effect: log routing is not emulated: the container runs, but no logs are sent to it",
 		"volumes[0].efsVolumeConfiguration: accepted, but without effect: an empty directory of the task is mounted",
-		"containerDefinitions[0].firelensConfiguration: accepted, but without effect: log routing is not emulated",
 	}
 	if !slices.Equal(d.Warnings, want) {
 		t.Errorf("got\n%s", strings.Join(d.Warnings, "\n"))
@@ -249,5 +251,43 @@ func drawValue(t *rapid.T, typ reflect.Type, tag reflect.StructTag, label string
 			fmt.Sscanf(bounds, "%d-%d", &low, &high)
 		}
 		return rapid.IntRange(low, high).Draw(t, label)
+	}
+}
+
+// TestWithoutEffect_NamesEveryMember: what is accepted but not acted on, in the API's order.
+func TestWithoutEffect_NamesEveryMember(t *testing.T) {
+	d, err := Parse(doc(t, ec2, func(d object) {
+		d["placementConstraints"] = []any{object{"type": "memberOf", "expression": "attribute:x"}}
+		d["volumes"] = []any{object{"name": "d", "dockerVolumeConfiguration": object{"scope": "task"}}, object{"name": "later", "configuredAtLaunch": true}, object{"name": "plain"}}
+		c := first(d)
+		c["repositoryCredentials"] = object{"credentialsParameter": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hub"}
+		c["linuxParameters"] = object{"swappiness": 10, "capabilities": object{"add": []any{"NET_RAW", "SYS_PTRACE"}}}
+		c["logConfiguration"] = object{"logDriver": "awslogs", "options": object{"awslogs-group": "g", "awslogs-region": "r", "mode": "blocking"},
+			"secretOptions": []any{object{"name": "n", "valueFrom": "v"}}}
+		c["resourceRequirements"] = []any{object{"type": "GPU", "value": "1"}}
+		c["credentialSpecs"] = []any{"credentialspec:x"}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const container = "containerDefinitions[0]."
+	want := []string{
+		container + "repositoryCredentials", container + "linuxParameters.capabilities.add", container + "linuxParameters.swappiness",
+		container + "logConfiguration.options.mode", container + "logConfiguration.secretOptions",
+		container + "resourceRequirements", container + "credentialSpecs",
+		"volumes[0].dockerVolumeConfiguration", "volumes[1].configuredAtLaunch", "placementConstraints",
+	}
+	var got []string
+	for _, m := range d.Definition.WithoutEffect() {
+		got = append(got, m.Member)
+		if m.Why == "" {
+			t.Errorf("%s: no reason", m.Member)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	if none, err := Parse(doc(t)); err != nil || len(none.Definition.WithoutEffect()) > 0 || len(none.Warnings) > 0 {
+		t.Errorf("an ordinary definition: %v, %v", none.Warnings, err)
 	}
 }

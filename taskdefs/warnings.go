@@ -7,66 +7,118 @@ import (
 
 // warnings names what the API doesn't know and what drydock accepts but doesn't act on.
 func warnings(unknown []string, d TaskDefinition) []string {
-	slices.Sort(unknown)
 	var all []string
 	for _, path := range unknown {
 		all = append(all, path+": not a member of the API; ignored")
 	}
-	all = append(all, ignoredOfTask(d)...)
-	for i, v := range d.Volumes {
-		all = append(all, ignoredOfVolume(fmt.Sprintf("volumes[%d]", i), v)...)
-	}
-	for i, c := range d.ContainerDefinitions {
-		all = append(all, ignoredOfContainer(fmt.Sprintf("containerDefinitions[%d]", i), c)...)
+	for _, m := range d.WithoutEffect() {
+		all = append(all, fmt.Sprintf("%s: accepted, but without effect: %s", m.Member, m.Why))
 	}
 	return all
 }
 
-// ignored is a member that is accepted and answered, but has no effect.
-type ignored struct {
-	present bool
-	member  string
-	instead string
+// Unregarded is a member of a definition that is accepted and answered, but that nothing here
+// acts on.
+type Unregarded struct {
+	Member string `json:"member"` // its path: containerDefinitions[0].credentialSpecs
+	Why    string `json:"why"`
 }
 
-func ignoredOfTask(d TaskDefinition) []string {
-	return present("", []ignored{
-		{d.ProxyConfiguration != nil, "proxyConfiguration", "App Mesh is not emulated"},
-		{len(d.PlacementConstraints) > 0, "placementConstraints", "there is one container instance"},
+// WithoutEffect returns the members that are accepted but have no effect here, in the API's
+// order.
+func (d TaskDefinition) WithoutEffect() []Unregarded {
+	var all []Unregarded
+	for i, c := range d.ContainerDefinitions {
+		all = append(all, unregardedOfContainer(fmt.Sprintf("containerDefinitions[%d]", i), c)...)
+	}
+	for i, v := range d.Volumes {
+		all = append(all, unregardedOfVolume(fmt.Sprintf("volumes[%d]", i), v)...)
+	}
+	return append(all, unregardedOfTask(d)...)
+}
+
+// candidate is a member that has no effect when it is there.
+type candidate struct {
+	there  bool
+	member string
+	why    string
+}
+
+func unregarded(path string, candidates []candidate) []Unregarded {
+	var all []Unregarded
+	for _, c := range candidates {
+		if c.there {
+			all = append(all, Unregarded{join(path, c.member), c.why})
+		}
+	}
+	return all
+}
+
+func unregardedOfTask(d TaskDefinition) []Unregarded {
+	return unregarded("", []candidate{
+		{len(d.PlacementConstraints) > 0, "placementConstraints", "there is one container instance, and it takes every task"},
 		{d.NetworkMode != "" && d.NetworkMode != "awsvpc", "networkMode", "every task gets an address of its own, as with awsvpc"},
+		{d.ProxyConfiguration != nil, "proxyConfiguration", "App Mesh is not emulated: traffic goes to the containers directly"},
+		{d.EphemeralStorage != nil, "ephemeralStorage", "tasks share the disk of this machine, and nobody counts"},
 		{d.EnableFaultInjection, "enableFaultInjection", "the fault injection endpoints are not emulated"},
 	})
 }
 
-func ignoredOfVolume(path string, v Volume) []string {
-	return present(path, []ignored{
-		{v.DockerVolume != nil, "dockerVolumeConfiguration", "an empty directory of the task is mounted"},
-		{v.EFSVolume != nil, "efsVolumeConfiguration", "an empty directory of the task is mounted"},
-		{v.S3FilesVolume != nil, "s3filesVolumeConfiguration", "an empty directory of the task is mounted"},
-		{v.FSxWindowsFileServer != nil, "fsxWindowsFileServerVolumeConfiguration", "an empty directory of the task is mounted"},
-		{v.ConfiguredAtLaunch, "configuredAtLaunch", "an empty directory of the task is mounted"},
+func unregardedOfVolume(path string, v Volume) []Unregarded {
+	const instead = "an empty directory of the task is mounted"
+	return unregarded(path, []candidate{
+		{v.DockerVolume != nil, "dockerVolumeConfiguration", instead},
+		{v.EFSVolume != nil, "efsVolumeConfiguration", instead},
+		{v.S3FilesVolume != nil, "s3filesVolumeConfiguration", instead},
+		{v.FSxWindowsFileServer != nil, "fsxWindowsFileServerVolumeConfiguration", instead},
+		{v.ConfiguredAtLaunch, "configuredAtLaunch", instead},
 	})
 }
 
-func ignoredOfContainer(path string, c ContainerDefinition) []string {
-	return present(path, []ignored{
-		{len(c.Secrets) > 0, "secrets", "there is no secret store yet: the variables are not set"},
-		{c.RestartPolicy != nil && c.RestartPolicy.Enabled, "restartPolicy", "containers are not restarted in place yet"},
+func unregardedOfContainer(path string, c ContainerDefinition) []Unregarded {
+	all := unregarded(path, []candidate{
 		{c.RepositoryCredentials != nil, "repositoryCredentials", "images are pulled with the engine's own credentials"},
-		{len(c.EnvironmentFiles) > 0, "environmentFiles", "S3 is not emulated"},
-		{len(c.ResourceRequirements) > 0, "resourceRequirements", "there are no GPUs"},
-		{c.FirelensConfiguration != nil, "firelensConfiguration", "log routing is not emulated"},
-		{len(c.CredentialSpecs) > 0, "credentialSpecs", "gMSA is not emulated"},
+		{c.RestartPolicy != nil && c.RestartPolicy.Enabled, "restartPolicy", "containers are not restarted in place yet"},
+	})
+	if c.LinuxParameters != nil {
+		all = append(all, unregardedOfLinux(path+".linuxParameters", *c.LinuxParameters)...)
+	}
+	all = append(all, unregarded(path, []candidate{
 		{c.VersionConsistency != "", "versionConsistency", "tags are resolved when a task starts"},
+	})...)
+	if c.LogConfiguration != nil {
+		all = append(all, unregardedOfLogs(path+".logConfiguration", *c.LogConfiguration)...)
+	}
+	return append(all, unregarded(path, []candidate{
+		{len(c.ResourceRequirements) > 0, "resourceRequirements", "no GPU or accelerator is given to containers"},
+		{c.FirelensConfiguration != nil, "firelensConfiguration", "log routing is not emulated: the container runs, but no logs are sent to it"},
+		{len(c.CredentialSpecs) > 0, "credentialSpecs", "gMSA is not emulated"},
+	})...)
+}
+
+func unregardedOfLinux(path string, p LinuxParameters) []Unregarded {
+	raw := p.Capabilities != nil && slices.ContainsFunc(p.Capabilities.Add, isRawNetwork)
+	return unregarded(path, []candidate{
+		{raw, "capabilities.add", "NET_RAW is never given: it can forge the addresses of other tasks"},
+		{p.Swappiness != nil && p.MaxSwap == nil, "swappiness", "it counts only together with maxSwap, on AWS too"},
 	})
 }
 
-func present(path string, members []ignored) []string {
-	var all []string
-	for _, m := range members {
-		if m.present {
-			all = append(all, fmt.Sprintf("%s: accepted, but without effect: %s", join(path, m.member), m.instead))
+func isRawNetwork(capability string) bool {
+	return capability == "NET_RAW" || capability == "CAP_NET_RAW"
+}
+
+// unregardedOfLogs: whatever the driver, Docker keeps the lines and drydock shows them.
+func unregardedOfLogs(path string, l LogConfiguration) []Unregarded {
+	all := unregarded(path, []candidate{
+		{l.LogDriver != "awslogs", "logDriver", "Docker keeps the logs, and `drydock logs` shows them; nothing is sent elsewhere"},
+	})
+	for _, option := range []string{"awslogs-datetime-format", "awslogs-multiline-pattern", "max-buffer-size", "mode"} {
+		if l.LogDriver == "awslogs" && l.Options[option] != "" {
+			all = append(all, Unregarded{join(path, "options."+option), "every line is a log event of its own, and the container never waits for its logs"})
 		}
 	}
-	return all
+	return append(all, unregarded(path, []candidate{
+		{len(l.SecretOptions) > 0, "secretOptions", "nothing is sent to a log destination that would need them"},
+	})...)
 }

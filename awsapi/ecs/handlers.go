@@ -44,6 +44,7 @@ func Register(s *awsapi.Server, scheduler *orchestrator.Controller, definitions 
 	awsapi.Handle(s, "ecs", "DescribeTaskDefinition", a.describeTaskDefinition)
 	awsapi.Handle(s, "ecs", "ListTaskDefinitions", a.listTaskDefinitions)
 	awsapi.Handle(s, "ecs", "DeregisterTaskDefinition", a.deregisterTaskDefinition)
+	awsapi.Handle(s, "ecs", "DeleteTaskDefinitions", a.deleteTaskDefinitions)
 	awsapi.Handle(s, "ecs", "ListTaskDefinitionFamilies", a.listTaskDefinitionFamilies)
 	awsapi.Handle(s, "ecs", "CreateService", a.createService)
 	awsapi.Handle(s, "ecs", "DescribeServices", a.describeServices)

@@ -60,6 +60,29 @@ func (a api) deregisterTaskDefinition(ctx context.Context, in *DeregisterTaskDef
 	return answer(r)
 }
 
+// deletedAnswer is DeleteTaskDefinitionsResponse, with the documents as they were registered.
+type deletedAnswer struct {
+	TaskDefinitions []json.RawMessage `aws:"taskDefinitions"`
+	Failures        []Failure         `aws:"failures"`
+}
+
+func (a api) deleteTaskDefinitions(ctx context.Context, in *DeleteTaskDefinitionsRequest) (*deletedAnswer, error) {
+	deleted, failures, err := a.definitions.Delete(ctx, in.TaskDefinitions, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	out := &deletedAnswer{TaskDefinitions: []json.RawMessage{}}
+	for _, r := range deleted {
+		document, err := taskdefs.Describe(r)
+		if err != nil {
+			return nil, err
+		}
+		out.TaskDefinitions = append(out.TaskDefinitions, document)
+	}
+	out.Failures = awsapi.List(failures, func(f taskdefs.Failure) Failure { return Failure{Arn: &f.ARN, Reason: &f.Reason} })
+	return out, nil
+}
+
 func (a api) listTaskDefinitions(_ context.Context, in *ListTaskDefinitionsRequest) (*ListTaskDefinitionsResponse, error) {
 	arns := a.definitions.List(taskdefs.List{
 		Family: awsapi.Value(in.FamilyPrefix), Status: awsapi.Value(in.Status), Descending: awsapi.Value(in.Sort) == "DESC",

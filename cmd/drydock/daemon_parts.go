@@ -271,6 +271,7 @@ func (d *daemon) Run(ctx context.Context) error {
 			"security groups": func(ctx context.Context) error { return d.network.Enforce(ctx, d.enforcer, 10*time.Second) },
 			"addresses":       d.freeAddresses,
 			"housekeeping":    d.housekeeping,
+			"definitions":     d.forgetDefinitions,
 			"load balancer":   d.runNode,
 			"target health":   d.balancer.Run,
 			"listeners":       d.tryRefused,
@@ -316,6 +317,22 @@ func (d *daemon) freeAddresses(ctx context.Context) error {
 			d.log.Error("free addresses", "error", err)
 		}
 		timer.Reset(5 * time.Second)
+	}
+}
+
+// forgetDefinitions forgets deleted task definitions once no service and no task needs them.
+func (d *daemon) forgetDefinitions(ctx context.Context) error {
+	often := time.NewTicker(2 * time.Second)
+	defer often.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-often.C:
+		}
+		if err := d.definitions.Purge(ctx, d.scheduler.RefersTo, time.Now()); err != nil {
+			d.log.Error("forget deleted task definitions", "error", err)
+		}
 	}
 }
 
