@@ -25,6 +25,12 @@ type Engine interface {
 	Changes(ctx context.Context) (<-chan struct{}, error)
 }
 
+// Machine is the optional ability of an [Engine] to say how big its machine is.
+type Machine interface {
+	// CPU is what the machine has, in CPU units (1024 is one vCPU); 0 is unknown.
+	CPU() int64
+}
+
 // StartError says why a container could not be brought up, in ECS's words.
 type StartError struct {
 	Container string
@@ -50,6 +56,8 @@ type TaskSpec struct {
 	Memory      int64                          // MiB of the whole task; 0: no limit
 	Containers  []taskdefs.ContainerDefinition // after overrides, secrets resolved, in start order
 	Volumes     []taskdefs.Volume
+	PIDMode     string                       // host, task or empty: each container has its own processes
+	IPCMode     string                       // host, task, none or empty
 	Images      map[string]string            // image ids to use in place of the definitions' tags, by container name
 	Env         map[string]string            // injected into every container unless the definition sets it
 	Injected    map[string]map[string]string // the same for one container, by its name; it wins over Env

@@ -190,6 +190,7 @@ func (c *Controller) spec(ctx context.Context, t *Task) (TaskSpec, error) {
 		},
 		CPU: number(t.CPU), Memory: number(t.Memory),
 		Containers: containers, Volumes: def.Volumes, Images: pinnedImages(t),
+		PIDMode: def.PIDMode, IPCMode: def.IPCMode,
 		Env: c.environment(t), Injected: c.injected(t, containers), Hosts: c.hosts(),
 	}, nil
 }

@@ -8,6 +8,8 @@ const (
 	defaultNofile      = 65535           // ECS-206
 	defaultCPUShares   = 1024            // Docker's
 	minCPUShares       = 102             // ECS-207; a tenth of the heaviest, where ECS would have 2 in a cgroup of the task
+	leastShares        = 2               // ECS-207
+	mostShares         = 262144          // ECS-207
 	minMemory          = 6 << 20         // bytes, ECS-208
 	stopGrace          = 2 * time.Minute // over the stopTimeout until Docker counts as hung, ECS-209
 	pullTimeout        = 2 * time.Hour   // ECS-217

@@ -19,18 +19,19 @@ func (e *Engine) containerConfig(spec orchestrator.TaskSpec, order int) *contain
 	def := spec.Containers[order]
 	seconds := stopTimeout(def)
 	return &container.Config{
-		Image:        imageOf(spec, def),
-		Entrypoint:   def.EntryPoint, // [] clears the image's, nil keeps it (ECS-211)
-		Cmd:          def.Command,
-		Env:          environment(injected(spec, def.Name), def.Environment),
-		User:         def.User,
-		WorkingDir:   def.WorkingDirectory,
-		Tty:          def.PseudoTerminal,
-		OpenStdin:    def.Interactive,
-		ExposedPorts: exposedPorts(def.PortMappings),
-		Healthcheck:  healthCheck(def.HealthCheck),
-		StopTimeout:  &seconds,
-		Labels:       e.containerLabels(spec, def, order),
+		Image:           imageOf(spec, def),
+		Entrypoint:      def.EntryPoint, // [] clears the image's, nil keeps it (ECS-211)
+		Cmd:             def.Command,
+		Env:             environment(injected(spec, def.Name), def.Environment),
+		User:            def.User,
+		WorkingDir:      def.WorkingDirectory,
+		Tty:             def.PseudoTerminal,
+		NetworkDisabled: def.DisableNetworking,
+		OpenStdin:       def.Interactive,
+		ExposedPorts:    exposedPorts(def.PortMappings),
+		Healthcheck:     healthCheck(def.HealthCheck),
+		StopTimeout:     &seconds,
+		Labels:          e.containerLabels(spec, def, order),
 	}
 }
 
@@ -111,9 +112,15 @@ func (e *Engine) hostConfig(spec orchestrator.TaskSpec, def taskdefs.ContainerDe
 		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		Privileged:     def.Privileged,
 		ReadonlyRootfs: def.ReadonlyRootFilesystem,
-		SecurityOpt:    []string{"no-new-privileges"},
+		SecurityOpt:    securityOptions(def),
 		CapDrop:        []string{"NET_RAW"}, // it can forge addresses on the bridge
 		Mounts:         e.mounts(spec, def),
+	}
+	if spec.PIDMode == "host" {
+		h.PidMode = "host"
+	}
+	if spec.IPCMode == "host" || spec.IPCMode == "none" {
+		h.IpcMode = container.IpcMode(spec.IPCMode)
 	}
 	for _, v := range def.VolumesFrom {
 		mode := "rw"
@@ -128,31 +135,51 @@ func (e *Engine) hostConfig(spec orchestrator.TaskSpec, def taskdefs.ContainerDe
 	return h
 }
 
-// resources are the container's limits; what it does not set, the task's do (ECS-207, ECS-208).
+// resources are the container's limits (ECS-207, ECS-208). The task's own are those of its cgroup,
+// where it has one; else each container has them that sets none.
 func (e *Engine) resources(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) container.Resources {
 	pids := int64(pidsLimit)
-	memory := int64(def.Memory)
-	if memory == 0 {
-		memory = spec.Memory
-	}
 	r := container.Resources{
-		CPUShares:         cpuShares(spec, def),
-		NanoCPUs:          e.nanoCPUs(spec.CPU),
-		Memory:            memory << 20,
+		Memory:            int64(def.Memory) << 20,
 		MemoryReservation: int64(def.MemoryReservation) << 20,
 		PidsLimit:         &pids,
 		Ulimits:           e.ulimits(def.Ulimits),
+	}
+	if r.CgroupParent = e.cgroupOf(spec); r.CgroupParent != "" {
+		r.CPUShares = agentShares(def.CPU)
+	} else {
+		r.CPUShares, r.NanoCPUs = cpuShares(spec, def), e.nanoCPUs(spec.CPU)
+		if r.Memory == 0 {
+			r.Memory = spec.Memory << 20
+		}
 	}
 	if r.Memory > 0 {
 		r.Memory = max(r.Memory, minMemory)
 		r.MemorySwap = r.Memory // no swap
 	}
+	if p := def.LinuxParameters; p != nil && p.MaxSwap != nil {
+		swap(&r, p)
+	}
 	return r
 }
 
-// cpuShares weighs a container against the others of its task (ECS-207), the heaviest having
-// Docker's default. ECS keeps a cgroup a task, in which the definition's own numbers do no harm;
-// here all containers are in one, and a weight of 2 would starve a container that starts beside others.
+// swap lets a container swap so much, and so eagerly; without maxSwap swappiness means nothing (ECS-218).
+func swap(r *container.Resources, p *taskdefs.LinuxParameters) {
+	if r.Memory > 0 {
+		r.MemorySwap = r.Memory + int64(*p.MaxSwap)<<20
+	}
+	if p.Swappiness != nil {
+		swappiness := int64(*p.Swappiness)
+		r.MemorySwappiness = &swappiness
+	}
+}
+
+// agentShares are a container's CPU shares within its task's cgroup, as the agent has them (ECS-207).
+func agentShares(cpu int) int64 { return int64(min(max(cpu, leastShares), mostShares)) }
+
+// cpuShares weighs a container against the others of its task, the heaviest having Docker's
+// default. In a cgroup of the task the definition's own numbers would do no harm; without one
+// all containers are side by side, and a weight of 2 would starve one that starts beside others.
 func cpuShares(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) int64 {
 	heaviest := 0
 	for _, d := range spec.Containers {
@@ -226,16 +253,65 @@ func device(d taskdefs.Device) container.DeviceMapping {
 	return m
 }
 
+// securityOptions are the definition's, over what every container is held to.
+func securityOptions(def taskdefs.ContainerDefinition) []string {
+	options := []string{"no-new-privileges"}
+	for _, o := range def.DockerSecurityOptions {
+		if !strings.HasPrefix(o, "no-new-privileges") {
+			options = append(options, strings.Replace(o, ":", "=", 1))
+		}
+	}
+	return options
+}
+
+// rootOnHost are the capabilities with which a container is root on the host, or nearly so.
+var rootOnHost = []string{"ALL", "BPF", "DAC_READ_SEARCH", "MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN", "SYS_ADMIN", "SYS_BOOT", "SYS_MODULE", "SYS_RAWIO", "SYS_TIME"}
+
+// needsPrivilege names what a definition asks for that makes it root on the host, if anything.
+func needsPrivilege(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) string {
+	p := def.LinuxParameters
+	switch {
+	case def.Privileged:
+		return "is privileged"
+	case spec.PIDMode == "host":
+		return "shares this host's processes (pidMode host)"
+	case spec.IPCMode == "host":
+		return "shares this host's memory segments (ipcMode host)"
+	case p != nil && len(p.Devices) > 0:
+		return "wants devices of this host"
+	}
+	if p != nil && p.Capabilities != nil {
+		for _, c := range p.Capabilities.Add {
+			if name := strings.TrimPrefix(strings.ToUpper(c), "CAP_"); slices.Contains(rootOnHost, name) {
+				return "adds the capability " + name
+			}
+		}
+	}
+	for _, o := range def.DockerSecurityOptions {
+		if strings.HasPrefix(o, "apparmor") || strings.HasPrefix(o, "seccomp") || strings.HasPrefix(o, "systempaths") {
+			return "sets the security option " + o
+		}
+	}
+	return ""
+}
+
+// refuseAny says why a task may not run here, if so.
+func (e *Engine) refuseAny(spec orchestrator.TaskSpec) error {
+	for _, def := range spec.Containers {
+		if err := e.refuse(spec, def); err != nil {
+			return &orchestrator.StartError{Container: def.Name, Name: "CannotCreateContainerError", Err: err}
+		}
+	}
+	return nil
+}
+
 // refuse says why a definition may not run here, if so.
 func (e *Engine) refuse(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) error {
-	switch {
-	case def.Privileged && !e.config.AllowPrivileged:
-		return fmt.Errorf("container %s is privileged, which is root on this host: allow privileged containers or remove it", def.Name)
-	case def.LinuxParameters != nil && len(def.LinuxParameters.Devices) > 0 && !e.config.AllowPrivileged:
-		return fmt.Errorf("container %s wants devices of this host: allow privileged containers or remove them", def.Name)
+	if what := needsPrivilege(spec, def); what != "" && !e.config.AllowPrivileged {
+		return fmt.Errorf("container %s %s, which is root on this host: allow privileged containers or remove it", def.Name, what)
 	}
 	for _, m := range def.MountPoints {
-		if path := hostPath(spec, m.SourceVolume); path != "" && !e.config.AllowHostPaths {
+		if path := ofHost(spec, m.SourceVolume); path != "" && !e.config.AllowHostPaths {
 			return fmt.Errorf("container %s mounts %s of this host: allow host paths or remove it", def.Name, path)
 		}
 	}

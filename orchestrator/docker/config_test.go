@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 
 	"drydock/orchestrator"
@@ -184,15 +185,92 @@ func TestConfig_HostnameIsThePrivateDNSName(t *testing.T) {
 
 func TestRefuse(t *testing.T) {
 	e, s := unconnected(t, "1.41"), mapped()
-	s.Volumes = []taskdefs.Volume{{Name: "etc", Host: &taskdefs.HostVolume{SourcePath: "/etc"}}}
+	s.Volumes = []taskdefs.Volume{{Name: "etc", Host: &taskdefs.HostVolume{SourcePath: "/etc"}},
+		{Name: "bound", DockerVolume: &taskdefs.DockerVolume{DriverOpts: map[string]string{"o": "bind", "device": "/etc"}}}}
 	for _, def := range []taskdefs.ContainerDefinition{
 		{Privileged: true},
 		{MountPoints: []taskdefs.MountPoint{{SourceVolume: "etc", ContainerPath: "/x"}}},
 		{LinuxParameters: &taskdefs.LinuxParameters{Devices: []taskdefs.Device{{HostPath: "/dev/kmsg"}}}},
+		{LinuxParameters: &taskdefs.LinuxParameters{Capabilities: &taskdefs.KernelCapabilities{Add: []string{"CAP_SYS_ADMIN"}}}},
+		{DockerSecurityOptions: []string{"apparmor:unconfined"}},
+		{MountPoints: []taskdefs.MountPoint{{SourceVolume: "bound", ContainerPath: "/x"}}},
 	} {
 		if err := e.refuse(s, def); err == nil {
 			t.Errorf("%+v was not refused", def)
 		}
+	}
+}
+
+func TestRefuse_HostModes(t *testing.T) {
+	e, s := unconnected(t, "1.41"), mapped()
+	for _, change := range []func(){func() { s.PIDMode = "host" }, func() { s.PIDMode, s.IPCMode = "", "host" }} {
+		change()
+		if err := e.refuseAny(s); err == nil {
+			t.Errorf("pidMode %q, ipcMode %q were not refused", s.PIDMode, s.IPCMode)
+		}
+	}
+	e.config.AllowPrivileged = true
+	s.PIDMode = "host"
+	if h := e.hostConfig(s, s.Containers[0]); e.refuseAny(s) != nil || h.PidMode != "host" || h.IpcMode != "host" {
+		t.Errorf("allowed, but pid %q ipc %q", h.PidMode, h.IpcMode)
+	}
+}
+
+func TestConfig_SharedNamespaces(t *testing.T) {
+	e, s := unconnected(t, "1.41"), mapped()
+	s.PIDMode, s.IPCMode = "task", "task"
+	h := e.hostConfig(s, s.Containers[0])
+	join(s, h, "abc")
+	if h.PidMode != "container:abc" || h.IpcMode != "container:abc" {
+		t.Errorf("pid %q ipc %q, want the pause container's", h.PidMode, h.IpcMode)
+	}
+	s.IPCMode = "none"
+	if h := e.hostConfig(s, s.Containers[0]); h.IpcMode != "none" {
+		t.Errorf("ipc %q, want none", h.IpcMode)
+	}
+}
+
+func TestConfig_Swap(t *testing.T) {
+	e, s := unconnected(t, "1.41"), mapped()
+	swap, eager := 64, 30
+	s.Containers[0].Memory = 128
+	s.Containers[0].LinuxParameters = &taskdefs.LinuxParameters{Swappiness: &eager}
+	if r := e.resources(s, s.Containers[0]); r.MemorySwap != r.Memory || r.MemorySwappiness != nil {
+		t.Errorf("without maxSwap: %d of %d, swappiness %v", r.MemorySwap, r.Memory, r.MemorySwappiness)
+	}
+	s.Containers[0].LinuxParameters.MaxSwap = &swap
+	if r := e.resources(s, s.Containers[0]); r.MemorySwap != 192<<20 || *r.MemorySwappiness != 30 {
+		t.Errorf("swap %d, swappiness %d: want memory and maxSwap, 30", r.MemorySwap, *r.MemorySwappiness)
+	}
+}
+
+func TestConfig_ATasksLimitsAreItsCgroups(t *testing.T) {
+	e, s := unconnected(t, "1.41"), mapped()
+	e.cgroups.root = t.TempDir()
+	s.CPU, s.Memory = 512, 256
+	if r := e.resources(s, s.Containers[0]); r.CgroupParent != "" || r.Memory != 256<<20 {
+		t.Errorf("one container: %+v, want the task's limits and no cgroup", r)
+	}
+	s.Containers = append(s.Containers, taskdefs.ContainerDefinition{Name: "two", CPU: 100, Memory: 64})
+	for n, want := range []container.Resources{{CPUShares: 2}, {CPUShares: 100, Memory: 64 << 20}} {
+		r := e.resources(s, s.Containers[n])
+		if r.CgroupParent != "/drydock-0123abcd/1" || r.NanoCPUs != 0 || r.CPUShares != want.CPUShares || r.Memory != want.Memory {
+			t.Errorf("container %d: %+v, want %+v in the task's cgroup", n, r, want)
+		}
+	}
+	e.cgroups.off.Store(true)
+	if r := e.resources(s, s.Containers[0]); r.CgroupParent != "" || r.NanoCPUs != 5e8 || r.Memory != 256<<20 {
+		t.Errorf("without cgroups: %+v, want the task's limits", r)
+	}
+}
+
+func TestVolumes_DockersOwn(t *testing.T) {
+	e, s := unconnected(t, "1.41"), mapped()
+	s.Volumes = []taskdefs.Volume{{Name: "all", DockerVolume: &taskdefs.DockerVolume{Scope: "shared"}}, {Name: "mine", DockerVolume: &taskdefs.DockerVolume{Scope: "task"}}}
+	s.Containers[0].MountPoints = []taskdefs.MountPoint{{SourceVolume: "all", ContainerPath: "/all", ReadOnly: true}, {SourceVolume: "mine", ContainerPath: "/mine"}}
+	m := e.mounts(s, s.Containers[0])
+	if m[0].Source != "all" || !m[0].ReadOnly || m[1].Source != e.volumeName(s, "mine") || m[1].ReadOnly {
+		t.Errorf("mounts %+v: want the shared volume by its own name", m)
 	}
 }
 

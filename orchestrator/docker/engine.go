@@ -50,6 +50,7 @@ type Engine struct {
 
 	slots chan struct{} // a token per start under way
 
+	cgroups   cgroups
 	ownNofile atomic.Bool // Docker may not raise the limit of open files
 
 	claims  sync.Mutex
@@ -61,7 +62,10 @@ type Engine struct {
 	seen     cache
 }
 
-var _ orchestrator.Engine = (*Engine)(nil)
+var (
+	_ orchestrator.Engine  = (*Engine)(nil)
+	_ orchestrator.Machine = (*Engine)(nil)
+)
 
 var instancePattern = regexp.MustCompile(`^[0-9a-f]{8}$`)
 
@@ -121,6 +125,7 @@ func (e *Engine) greet(ctx context.Context) error {
 			e.client.DaemonHost(), info.OSType)
 	}
 	e.cpus, e.arch = info.NCPU, info.Architecture
+	e.cgroups.find(info, e.client.DaemonHost())
 	return nil
 }
 
@@ -136,6 +141,9 @@ func unreachable(host string, err error) error {
 	return fmt.Errorf("docker does not answer at %s: start it (`sudo systemctl start docker`), or point DOCKER_HOST "+
 		"at a running one: %w", host, err)
 }
+
+// CPU implements [orchestrator.Machine].
+func (e *Engine) CPU() int64 { return int64(e.cpus) * 1024 }
 
 // slot waits for a place among the starts under way; the returned func gives it back.
 func (e *Engine) slot(ctx context.Context) (func(), error) {

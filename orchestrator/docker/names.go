@@ -85,8 +85,8 @@ func (e *Engine) containerLabels(spec orchestrator.TaskSpec, def taskdefs.Contai
 	if spec.Images[def.Name] != "" {
 		labels[labelImage] = def.Image
 	}
-	if len(def.DependsOn) > 0 {
-		labels[labelDependsOn] = strings.Join(dependencies(def), ",")
+	if names := dependencies(def); len(names) > 0 {
+		labels[labelDependsOn] = strings.Join(names, ",")
 	}
 	if def.HealthCheck != nil {
 		labels[labelHealthCheck] = "true"
@@ -96,7 +96,7 @@ func (e *Engine) containerLabels(spec orchestrator.TaskSpec, def taskdefs.Contai
 
 func dependencies(def taskdefs.ContainerDefinition) []string {
 	var names []string
-	for _, d := range def.DependsOn {
+	for _, d := range orchestrator.Orderings(def) {
 		names = append(names, d.ContainerName)
 	}
 	return names

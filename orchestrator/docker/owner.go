@@ -15,6 +15,9 @@ import (
 // own makes a container the owner of the task's network namespace: address, names, kernel parameters.
 func (e *Engine) own(spec orchestrator.TaskSpec, c *container.Config, h *container.HostConfig) *network.NetworkingConfig {
 	h.Sysctls = sysctls(spec, networked)
+	if spec.IPCMode == "task" {
+		h.IpcMode = container.IPCModeShareable
+	}
 	h.ExtraHosts = hosts(spec)
 	for _, def := range spec.Containers {
 		h.DNS = append(h.DNS, def.DNSServers...)
@@ -42,6 +45,12 @@ func (e *Engine) own(spec orchestrator.TaskSpec, c *container.Config, h *contain
 // join puts a container into the pause container's network namespace.
 func join(spec orchestrator.TaskSpec, h *container.HostConfig, pause string) {
 	h.NetworkMode = container.NetworkMode("container:" + pause)
+	if spec.PIDMode == "task" {
+		h.PidMode = container.PidMode("container:" + pause)
+	}
+	if spec.IPCMode == "task" {
+		h.IpcMode = container.IpcMode("container:" + pause)
+	}
 	h.Sysctls = sysctls(spec, func(name string) bool { return !networked(name) })
 }
 

@@ -18,7 +18,7 @@ import (
 func (e *Engine) Remove(ctx context.Context, task string) error {
 	err := e.removeContainers(ctx, task)
 	if err == nil {
-		err = e.removeVolumes(ctx, task)
+		err = errors.Join(e.removeVolumes(ctx, task), e.removeCgroup(task))
 	}
 	if err != nil {
 		return fmt.Errorf("remove task %s: %w", task, err)
@@ -30,7 +30,7 @@ func (e *Engine) Remove(ctx context.Context, task string) error {
 // if no other instance uses it. Running containers are killed.
 func (e *Engine) Purge(ctx context.Context) error {
 	err := errors.Join(e.removeContainers(ctx, ""), e.removeVolumes(ctx, ""))
-	err = errors.Join(err, e.removeNetworks(ctx), e.removePauseImage(ctx))
+	err = errors.Join(err, e.removeNetworks(ctx), e.removePauseImage(ctx), e.removeCgroups())
 	if err != nil {
 		return fmt.Errorf("purge instance %s: %w", e.config.Instance, err)
 	}

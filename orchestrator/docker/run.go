@@ -11,8 +11,8 @@ import (
 	"drydock/taskdefs"
 )
 
-// Run implements [orchestrator.Engine]. Containers start one after another, in start order; each
-// waits for its dependencies. A container that has run already is left as it is, running or not.
+// Run implements [orchestrator.Engine]. Containers start side by side, each when its dependencies
+// are as it wants them. A container that has run already is left as it is, running or not.
 func (e *Engine) Run(ctx context.Context, spec orchestrator.TaskSpec) error {
 	release, err := e.claim(ctx, spec.ARN)
 	if err == nil {
@@ -54,35 +54,27 @@ func (e *Engine) release(task string, claim chan struct{}) {
 
 func (e *Engine) run(ctx context.Context, spec orchestrator.TaskSpec) error {
 	if err := e.prepare(ctx, spec); err != nil {
-		return e.startError(ctx, "", "ResourceInitializationError", err)
+		return e.startError(ctx, "", "ResourceInitializationError", fmt.Errorf("resource cannot be initialized for task %s: %w", spec.ARN, err))
 	}
 	pause, err := e.runPause(ctx, spec)
 	if err != nil {
 		return err
 	}
-	started := map[string]string{} // container ids by name
-	for i, def := range spec.Containers {
-		for _, dep := range def.DependsOn {
-			if err := e.await(ctx, def, dep, started[dep.ContainerName], spec); err != nil {
-				return err
-			}
-		}
-		id, err := e.bringUp(ctx, spec, i, pause)
-		if err != nil {
-			return err
-		}
-		started[def.Name] = id
-	}
-	return nil
+	return e.startAll(ctx, spec, func(n int) (string, error) { return e.bringUp(ctx, spec, n, pause) })
 }
 
-// prepare makes what the containers need: the network and the volumes.
+// prepare makes what the containers need: the network, the cgroup and the volumes. Nothing is made
+// for a task that may not run here.
 func (e *Engine) prepare(ctx context.Context, spec orchestrator.TaskSpec) error {
+	if err := e.refuseAny(spec); err != nil {
+		return err
+	}
 	if spec.NetworkMode != "none" {
 		if err := e.ensureNetwork(ctx, spec.Interface.VPC); err != nil {
 			return err
 		}
 	}
+	e.ensureCgroup(spec)
 	return e.ensureVolumes(ctx, spec)
 }
 
@@ -118,9 +110,6 @@ func (e *Engine) runPause(ctx context.Context, spec orchestrator.TaskSpec) (stri
 // bringUp brings one container of the task up and returns its id.
 func (e *Engine) bringUp(ctx context.Context, spec orchestrator.TaskSpec, i int, pause string) (string, error) {
 	def := spec.Containers[i]
-	if err := e.refuse(spec, def); err != nil {
-		return "", e.startError(ctx, def.Name, "CannotCreateContainerError", err)
-	}
 	r := request{
 		container: def.Name,
 		name:      e.containerName(spec, def.Name),

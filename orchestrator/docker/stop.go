@@ -62,17 +62,35 @@ func (e *Engine) stopAll(ctx context.Context, apps []container.Summary) error {
 	return errors.Join(errs...)
 }
 
-// dependents are the containers that depend on s. They come later in the start order, always:
-// that keeps a mistaken circle from hanging.
+// dependents are the containers that depend on s. In a circle, which no definition has, nobody
+// does: that keeps a mistake from hanging.
 func dependents(apps []container.Summary, s container.Summary) []string {
+	needs := map[string][]string{}
+	for _, a := range apps {
+		if on := a.Labels[labelDependsOn]; on != "" {
+			needs[a.Labels[labelContainer]] = strings.Split(on, ",")
+		}
+	}
 	var names []string
+	name := s.Labels[labelContainer]
 	for _, other := range apps {
-		on := strings.Split(other.Labels[labelDependsOn], ",")
-		if order(other) > order(s) && slices.Contains(on, s.Labels[labelContainer]) {
-			names = append(names, other.Labels[labelContainer])
+		other := other.Labels[labelContainer]
+		if slices.Contains(needs[other], name) && !reaches(needs, name, other, map[string]bool{}) {
+			names = append(names, other)
 		}
 	}
 	return names
+}
+
+// reaches reports whether a container needs another one, itself or through others.
+func reaches(needs map[string][]string, from, to string, seen map[string]bool) bool {
+	seen[from] = true
+	for _, n := range needs[from] {
+		if n == to || !seen[n] && reaches(needs, n, to, seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // stop has Docker send the image's stop signal or SIGTERM, wait the stopTimeout and kill.

@@ -14,8 +14,9 @@ func summary(name, order, dependsOn string) container.Summary {
 }
 
 func TestDependents(t *testing.T) {
-	apps := []container.Summary{summary("db", "0", "web"), summary("proxy", "1", "db"), summary("web", "2", "db,proxy")}
-	for i, want := range [][]string{{"proxy", "web"}, {"web"}, nil} { // db's dependency makes a circle and is not followed
+	apps := []container.Summary{summary("web", "0", "db,proxy"), summary("db", "1", ""), summary("proxy", "2", "db"),
+		summary("a", "3", "b"), summary("b", "4", "a,proxy")}
+	for i, want := range [][]string{nil, {"web", "proxy"}, {"web", "b"}, nil, nil} { // a and b make a circle: it is not followed
 		if got := dependents(apps, apps[i]); !slices.Equal(got, want) {
 			t.Errorf("dependents of %s: %v, want %v", apps[i].ID, got, want)
 		}

@@ -75,6 +75,8 @@ var cases = []struct {
 	{"Adoption", adoption},
 	{"ChangesEnds", changesEnds},
 	{"PinnedImage", pinnedImage},
+	{"WhoWaitsHoldsNobodyBack", whoWaits},
+	{"VolumesFromIsADependency", volumesFrom},
 }
 
 // trial is one case under way.

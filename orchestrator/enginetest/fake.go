@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"drydock/orchestrator"
@@ -47,20 +48,48 @@ func (f *Fake) Script(name string, s Script) {
 
 // Run implements [orchestrator.Engine].
 func (f *Fake) Run(ctx context.Context, spec orchestrator.TaskSpec) error {
+	waiting, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	tried := map[string]chan struct{}{}
 	for _, def := range spec.Containers {
-		if err := f.bringUp(ctx, spec, def); err != nil {
-			return fmt.Errorf("run task %s: %w", spec.ARN, err)
+		tried[def.Name] = make(chan struct{})
+	}
+	var all sync.WaitGroup
+	for _, def := range spec.Containers {
+		all.Go(func() {
+			defer close(tried[def.Name])
+			err := f.awaitAll(waiting, spec, def, tried)
+			if err == nil {
+				err = f.bringUp(ctx, spec, def)
+			}
+			if err != nil {
+				giveUp(err)
+			}
+		})
+	}
+	all.Wait()
+	if err := context.Cause(waiting); err != nil {
+		return fmt.Errorf("run task %s: %w", spec.ARN, err)
+	}
+	return nil
+}
+
+// awaitAll waits for all that a container's start depends on.
+func (f *Fake) awaitAll(ctx context.Context, spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition, tried map[string]chan struct{}) error {
+	for _, dep := range orchestrator.Orderings(def) {
+		select {
+		case <-tried[dep.ContainerName]:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := f.await(ctx, spec, def.Name, dep); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 func (f *Fake) bringUp(ctx context.Context, spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) error {
-	for _, dep := range def.DependsOn {
-		if err := f.await(ctx, spec, def.Name, dep); err != nil {
-			return err
-		}
-	}
 	script := f.machine.script(def)
 	if err := f.machine.pull(ctx, def, script); err != nil {
 		return err
@@ -154,7 +183,7 @@ func satisfied(obs orchestrator.ContainerObservation, condition string) (bool, e
 		}
 		return obs.Health == "HEALTHY", nil
 	}
-	return obs.Status != orchestrator.ContainerCreated, nil
+	return condition == "CREATE" || obs.Status != orchestrator.ContainerCreated, nil
 }
 
 func dependencyError(name string, dep taskdefs.ContainerDependency, err error) error {
@@ -210,7 +239,7 @@ func (t *task) stoppable() []*container {
 // needed reports whether a running container depends on c.
 func (t *task) needed(c *container) bool {
 	for _, other := range t.containers {
-		for _, dep := range other.def.DependsOn {
+		for _, dep := range orchestrator.Orderings(other.def) {
 			if dep.ContainerName == c.def.Name && other.obs.Status == orchestrator.ContainerRunning {
 				return true
 			}
