@@ -86,7 +86,7 @@ func (p *planner) failedToStart(i int, start *StartError) {
 		c.Reason = start.Error()
 	}
 	reason := "Task failed to start"
-	if strings.HasPrefix(start.Name, "CannotPull") || start.Container == "" {
+	if start.Container == "" || start.Name == "ResourceInitializationError" || strings.HasPrefix(start.Name, "CannotPull") {
 		reason = start.Error()
 	}
 	p.countFailure(t)
