@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -102,6 +104,17 @@ func (x *exchange) endsBoth() bool {
 func (x *exchange) refuse(problem *refusal) {
 	x.describe()
 	x.fail(problem.cause, problem.detail)
+}
+
+// desert ends a request whose client left in the middle of its head. Nothing is said (ALB-124).
+func (x *exchange) desert(err error) {
+	x.describe()
+	x.o.Cause, x.o.Detail, x.o.Status = timeline.ClientClosedBeforeBody, "request header: "+err.Error(), 400
+	if errors.Is(err, net.ErrClosed) {
+		x.o.EndedBy, x.o.Detail = "alb", errStopped.Error()
+	}
+	x.front.cut()
+	x.finish()
 }
 
 // describe copies what the outcome says about the request, in one allocation.

@@ -277,7 +277,11 @@ func (c *http1Conn) begin(r *route, now time.Time) {
 // request, or nothing more can be read from the client.
 func (c *http1Conn) handle() bool {
 	text, problem, err := c.readHead()
+	if text == nil {
+		c.x.headBytes = int64(c.rd.len())
+	}
 	if err != nil && problem == nil {
+		c.x.desert(err)
 		return false
 	}
 	if problem == nil {

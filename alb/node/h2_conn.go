@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,7 @@ var _ clientConn = (*h2Conn)(nil)
 func newH2Conn(l *listener, conn net.Conn, p peer) *h2Conn {
 	p.kind, p.proto = "h2", "HTTP/2.0"
 	c := &h2Conn{listener: l, peer: p}
-	config := h2.Config{Handler: c.handle, MaxStreams: maxStreams, MaxRequests: maxStreamsEver,
+	config := h2.Config{Handler: c.handle, Refused: c.refused, MaxStreams: maxStreams, MaxRequests: maxStreamsEver,
 		MaxHead: maxRequestHeader, MaxField: maxHeaderLine}
 	if r := l.route.Load(); r != nil {
 		a := &r.lb.Attributes
@@ -53,6 +54,34 @@ func (c *h2Conn) handle(s *h2.Stream) {
 	f.stream, f.watcher = nil, nil
 	h2Fronts.Put(f)
 }
+
+// refused makes the outcome of a request that never became a stream (ALB-124).
+func (c *h2Conn) refused(s h2.Refusal) {
+	r := c.listener.route.Load()
+	if r == nil {
+		return
+	}
+	var x exchange
+	p := c.peer
+	p.requests = uint64(s.ID) / 2
+	x.begin(c.listener, r, unserved{}, &p, time.Now())
+	x.describe()
+	x.headBytes = s.Received
+	x.o.Status, x.o.Cause, x.o.Detail = 400, timeline.MalformedRequest, s.Reason
+	switch {
+	case s.Deserted:
+		x.o.Cause, x.o.Detail = timeline.ClientClosedBeforeBody, "request header: "+s.Reason
+	case s.Code != h2.NoError:
+		x.o.Detail = fmt.Sprintf("RST_STREAM %s: %s", s.Code, s.Reason)
+	}
+	x.finish()
+}
+
+// unserved is the front of an exchange that is nothing but its outcome.
+type unserved struct{ front }
+
+func (unserved) received() int64 { return 0 }
+func (unserved) sent() int64     { return 0 }
 
 var h2Fronts = sync.Pool{New: func() any { return new(h2Front) }}
 

@@ -183,18 +183,19 @@ func TestSlowClient_IsEndedByItsTimer(t *testing.T) {
 		want row // zero: no outcome
 		hear int // status that the client gets; 0: the end, without a word
 	}{
-		"head by the byte":     {func(c *client) { c.drip("GET / HTTP/1.1") }, idle408, 408},
-		"one byte":             {func(c *client) { c.send("G") }, idle408, 408},
-		"empty lines only":     {func(c *client) { c.drip("\r\n\r\n\r\n\r\n") }, row{}, 0},
-		"nothing":              {func(c *client) {}, row{}, 0},
-		"body by the byte":     {func(c *client) { c.send(post + "Content-Length: 99\r\n\r\n").drip("0123456789") }, idle408, 408},
-		"chunks by the byte":   {func(c *client) { c.send(post + "Transfer-Encoding: chunked\r\n\r\n").drip("1\r\na\r\n5\r\nhe") }, idle408, 408},
-		"line of a chunk":      {func(c *client) { c.send(post + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n5;x").drip("=") }, idle408, 408},
-		"trailers without end": {func(c *client) { c.send(post + "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n").drip("C: d") }, idle408, 408},
-		"continues never":      {func(c *client) { c.send(post + "Expect: 100-continue\r\nContent-Length: 9\r\n\r\n"); c.r.Discard(25) }, idle408, 408},
-		"reset in the head":    {func(c *client) { c.send("GET / HT"); resetConn(c) }, row{}, 0},
-		"half-close in a head": {func(c *client) { c.send("GET / HT"); c.Conn.(*net.TCPConn).CloseWrite() }, row{}, 0},
-		"reset in the body":    {func(c *client) { c.send(post + "Content-Length: 9\r\n\r\nabc"); time.Sleep(pause); resetConn(c) }, left400, 0},
+		"head by the byte":          {func(c *client) { c.drip("GET / HTTP/1.1") }, idle408, 408},
+		"one byte":                  {func(c *client) { c.send("G") }, idle408, 408},
+		"empty lines only":          {func(c *client) { c.drip("\r\n\r\n\r\n\r\n") }, row{}, 0},
+		"nothing":                   {func(c *client) {}, row{}, 0},
+		"body by the byte":          {func(c *client) { c.send(post + "Content-Length: 99\r\n\r\n").drip("0123456789") }, idle408, 408},
+		"chunks by the byte":        {func(c *client) { c.send(post + "Transfer-Encoding: chunked\r\n\r\n").drip("1\r\na\r\n5\r\nhe") }, idle408, 408},
+		"line of a chunk":           {func(c *client) { c.send(post + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n5;x").drip("=") }, idle408, 408},
+		"trailers without end":      {func(c *client) { c.send(post + "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n").drip("C: d") }, idle408, 408},
+		"continues never":           {func(c *client) { c.send(post + "Expect: 100-continue\r\nContent-Length: 9\r\n\r\n"); c.r.Discard(25) }, idle408, 408},
+		"reset in the head":         {func(c *client) { c.send("GET / HT"); time.Sleep(pause); resetConn(c) }, left400, 0},
+		"half-close in a head":      {func(c *client) { c.send("GET / HT"); c.Conn.(*net.TCPConn).CloseWrite() }, left400, 0},
+		"half-close in empty lines": {func(c *client) { c.send("\r\n\r\n"); c.Conn.(*net.TCPConn).CloseWrite() }, row{}, 0},
+		"reset in the body":         {func(c *client) { c.send(post + "Content-Length: 9\r\n\r\nabc"); time.Sleep(pause); resetConn(c) }, left400, 0},
 		"reset in the chunks": {func(c *client) {
 			c.send(post + "Transfer-Encoding: chunked\r\n\r\n9\r\nabc")
 			time.Sleep(pause)

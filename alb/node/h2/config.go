@@ -7,6 +7,9 @@ type Config struct {
 	// Handler serves a stream, in a goroutine of its own, and owns the stream until it
 	// returns; what it has not ended by then is reset. The server's role only.
 	Handler func(*Stream)
+	// Refused is told of each request that never reaches Handler: its head was answered with
+	// RST_STREAM, or the connection ended in it. It must not block. The server's role only; nil: nobody is.
+	Refused func(Refusal)
 
 	MaxStreams   int   // streams that the client may have open at once; 128
 	MaxRequests  int   // the server says GOAWAY with the last of so many streams; 0: never
@@ -18,6 +21,15 @@ type Config struct {
 	IdleTimeout  time.Duration // without a stream for so long: GOAWAY and close; 0: never. A PING is no stream
 	MaxAge       time.Duration // the server says GOAWAY with the first stream after it; 0: never
 	WriteTimeout time.Duration // a peer that takes nothing for so long is given up; 0: never
+}
+
+// Refusal is a request that was not served.
+type Refusal struct {
+	ID       uint32 // of the stream
+	Code     Code   // of the RST_STREAM; NoError if there was none
+	Reason   string
+	Received int64 // bytes of the head's frames
+	Deserted bool  // the connection ended in the head
 }
 
 const (

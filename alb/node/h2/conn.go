@@ -113,6 +113,7 @@ func (c *Conn) Run() error {
 		return ErrClosed
 	}
 	err := c.read()
+	c.desert(err)
 	c.end(err)
 	c.conn.Close()
 	c.work.Wait()

@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -133,19 +134,28 @@ func (c *Conn) openPeer() error {
 	}
 	c.lastPeer = b.stream
 	if len(c.streams) >= c.config.MaxStreams {
-		return c.refuse(b.stream, RefusedStream)
+		return c.refuseHead(RefusedStream, "too many streams at once")
 	}
 	bad := h.checkRequest()
 	if bad == "" && b.end && h.length > 0 && !h.tooLarge {
 		bad = "content-length without a body"
 	}
-	if bad != "" || b.selfed {
-		return c.refuse(b.stream, ProtocolError)
+	if b.selfed {
+		bad = "stream depends on itself"
+	}
+	if bad != "" {
+		return c.refuseHead(ProtocolError, bad)
 	}
 	s := c.newStream(b.stream)
 	s.takeHead(h, b.end)
 	s.received = int64(b.size + b.frames*frameHeader)
 	return c.startHandler(s)
+}
+
+// refuseHead answers the head at hand with RST_STREAM.
+func (c *Conn) refuseHead(code Code, reason string) error {
+	c.tellRefused(Refusal{ID: c.block.stream, Code: code, Reason: reason})
+	return c.refuse(c.block.stream, code)
 }
 
 // refuse resets a stream that was not begun.
@@ -157,6 +167,26 @@ func (c *Conn) refuse(stream uint32, code Code) error {
 		return errUnread
 	}
 	return c.strainLocked(strainOfReset)
+}
+
+// tellRefused has the head at hand told of as one that is not served, after unlock.
+func (c *Conn) tellRefused(r Refusal) {
+	if tell := c.config.Refused; tell != nil {
+		r.Received = int64(c.block.size + c.block.frames*frameHeader)
+		c.calls = append(c.calls, func() { tell(r) })
+	}
+}
+
+// desert ends the head that the connection ended in, if it would have opened a stream.
+func (c *Conn) desert(err error) {
+	c.mu.Lock()
+	defer c.unlock()
+	b := &c.block
+	if !c.server || !b.open || b.stream%2 == 0 || b.stream <= c.lastPeer || c.saidLast || err == nil {
+		return
+	}
+	var own *ConnError
+	c.tellRefused(Refusal{ID: b.stream, Reason: err.Error(), Deserted: !errors.As(err, &own)})
 }
 
 func (c *Conn) noteReset(stream uint32) {
