@@ -29,6 +29,7 @@ const (
 	lingerBytes       = 1 << 20
 	followFor         = 30 * time.Second // how long a target's answer is awaited that nobody waits for
 	followBytes       = 1 << 20
+	maxConnections    = 4  // that one request begins on, if the target ends each before anything is sent
 	maxFollowers      = 64 // at a time
 	sessionsPerTarget = 8
 	spliceAbove       = 128 << 10

@@ -26,8 +26,9 @@ type back interface {
 // requestTaker takes the request: begin, write as often as needed, finish.
 type requestTaker interface {
 	// begin takes the head. The body has size bytes; 0: there is none; negative: unknown. A
-	// write that makes no progress for patience fails. begin does not send yet.
-	begin(h *head, size int64, patience time.Duration)
+	// write that makes no progress for patience fails. begin does not send yet: after an error
+	// nothing of the request has left or will, and only release may follow.
+	begin(h *head, size int64, patience time.Duration) error
 	// write takes the next bytes of the body. It does not keep p. Before the first flush it may
 	// keep a copy. While an upload runs, its goroutine alone calls write, flush and finish.
 	write(p []byte) error

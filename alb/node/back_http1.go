@@ -120,13 +120,14 @@ func (u *http1Back) justEnded(within time.Duration) bool {
 	return ended
 }
 
-func (u *http1Back) begin(h *head, size int64, patience time.Duration) {
+func (u *http1Back) begin(h *head, size int64, patience time.Duration) error {
 	u.page = pages.Get().(*[targetBuffer]byte)
 	u.patience, u.chunked, u.headOnly = patience, size < 0, string(h.method) == "HEAD"
 	u.began, u.complete, u.reusable, u.firstAt, u.scanned, u.interim, u.status = false, false, false, time.Time{}, 0, 0, 0
 	u.upgrade = slices.ContainsFunc(h.fields, func(f field) bool { return f.kind == fieldUpgrade })
 	u.body.start(&u.rd, noBody, 0)
 	u.out = h.appendHTTP1(u.page[:0], u.chunked)
+	return nil
 }
 
 func (u *http1Back) write(p []byte) error {

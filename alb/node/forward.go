@@ -84,14 +84,11 @@ func (x *exchange) reroute() bool {
 
 // ask puts the request to the target and relays its answer.
 func (x *exchange) ask(t *target) {
-	cause, err := x.connect(t)
-	if err != nil {
+	if cause, err := x.reach(t); err != nil {
 		x.front.unwatch()
 		x.failTarget(cause, err)
 		return
 	}
-	x.targetHead()
-	x.back.begin(&x.head, x.req.size(), x.idleTimeout())
 	if err := x.sendBody(); err != nil {
 		x.back.release(false)
 		x.front.last()
@@ -102,6 +99,25 @@ func (x *exchange) ask(t *target) {
 	uploaded := x.up.stop(x)
 	x.front.unwatch()
 	x.close(well && uploaded && !x.endsBoth())
+}
+
+// reach connects to the target and gives the head to what it is connected by. A connection that the
+// target has ended meanwhile, before anything was sent, gives way to another: no request is retried.
+func (x *exchange) reach(t *target) (timeline.Cause, error) {
+	x.targetHead()
+	for tries := 1; ; tries++ {
+		if cause, err := x.connect(t); err != nil {
+			return cause, err
+		}
+		err := x.back.begin(&x.head, x.req.size(), x.idleTimeout())
+		if err == nil {
+			return "", nil
+		}
+		x.back.release(false)
+		if tries == maxConnections {
+			return dialCause(err, t.draining.Load()), err
+		}
+	}
 }
 
 // failTarget answers for a target that could not be connected to. A node that is stopping has no

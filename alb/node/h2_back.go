@@ -23,8 +23,9 @@ type h2Back struct {
 	stream *h2.Stream // nil before begin and after release
 	why    int32      // endedNot and so on
 
-	failed   error // of opening the stream
+	begun    bool // the pool does not count on its stream any more
 	finished bool
+	silent   bool // the last wait for the target was in vain
 	deadline time.Time
 	firstAt  time.Time
 	message  h2Message
@@ -33,27 +34,25 @@ type h2Back struct {
 
 var _ back = (*h2Back)(nil)
 
-func (b *h2Back) begin(h *head, size int64, patience time.Duration) {
+func (b *h2Back) begin(h *head, size int64, patience time.Duration) error {
 	fields := b.message.request(h, b.secure)
+	b.begun = true
 	defer b.pool.opened(b.link) // without mu: the pool may be ending its requests
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s, err := b.link.conn.Open(fields, size == 0)
 	if err != nil {
-		b.failed = fmt.Errorf("open stream: %w", err)
-		return
+		return fmt.Errorf("open stream: %w", err)
 	}
 	s.SetPatience(patience)
 	b.stream, b.finished = s, size == 0
 	if b.why != endedNot {
 		s.Reset(h2.Cancel)
 	}
+	return nil
 }
 
 func (b *h2Back) write(p []byte) error {
-	if b.failed != nil {
-		return b.failed
-	}
 	n, err := b.stream.Queue(p, false)
 	if err == nil && n < len(p) {
 		err = b.stream.Send(p[n:], false)
@@ -63,10 +62,7 @@ func (b *h2Back) write(p []byte) error {
 
 // finish ends the request. Trailers pass (ALB-120), and with them what gRPC ends with (ALB-122).
 func (b *h2Back) finish(trailers []field) error {
-	switch {
-	case b.failed != nil:
-		return b.failed
-	case b.finished:
+	if b.finished {
 		return nil
 	}
 	b.finished = true
@@ -77,9 +73,6 @@ func (b *h2Back) finish(trailers []field) error {
 }
 
 func (b *h2Back) flush() error {
-	if b.failed != nil {
-		return b.failed
-	}
 	b.stream.Flush()
 	return nil
 }
@@ -87,11 +80,8 @@ func (b *h2Back) flush() error {
 func (b *h2Back) until(t time.Time) { b.deadline = t }
 
 func (b *h2Back) awaitHead(p *response) error {
-	if b.failed != nil {
-		return responseError(b.failed)
-	}
 	b.stream.SetReadDeadline(b.deadline)
-	if err := b.stream.AwaitHead(); err != nil {
+	if err := b.heard(b.stream.AwaitHead()); err != nil {
 		return responseError(err)
 	}
 	b.firstAt = time.Now()
@@ -140,7 +130,21 @@ func (b *h2Back) keep(s string) []byte {
 
 func (b *h2Back) awaitBody() error {
 	b.stream.SetReadDeadline(b.deadline)
-	return b.stream.AwaitData()
+	return b.heard(b.stream.AwaitData())
+}
+
+// heard notes whether a wait was in vain.
+func (b *h2Back) heard(err error) error {
+	b.silent = isTimeout(err)
+	return err
+}
+
+// doubt has the connection looked at if the target fell silent: behind an address that has vanished it
+// would never end, and each request on it would wait for the whole idle timeout.
+func (b *h2Back) doubt() {
+	if b.silent {
+		b.link.conn.Doubt(b.link.doubt)
+	}
 }
 
 func (b *h2Back) next(wait bool) ([]byte, error) {
@@ -148,6 +152,9 @@ func (b *h2Back) next(wait bool) ([]byte, error) {
 		b.stream.SetReadDeadline(b.deadline)
 	}
 	p, err := b.stream.Next(wait)
+	if wait {
+		b.heard(err)
+	}
 	switch {
 	case err == nil || err == io.EOF:
 		return p, err
@@ -187,10 +194,11 @@ func (b *h2Back) release(bool) {
 	s := b.stream
 	b.stream = nil
 	b.mu.Unlock()
+	b.doubt()
 	b.pool.release(b)
 	if s != nil {
 		s.Close()
-	} else if b.failed == nil {
+	} else if !b.begun {
 		b.pool.opened(b.link)
 	}
 }

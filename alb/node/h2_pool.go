@@ -25,8 +25,9 @@ type h2Pool struct {
 // h2Link is one connection.
 type h2Link struct {
 	conn     *h2.Conn
-	promised int // streams that are about to be opened; owned by h2Pool.mu
-	uses     int // requests so far; owned by h2Pool.mu
+	doubt    time.Duration // how long it may take to answer once a request on it was given up
+	promised int           // streams that are about to be opened; owned by h2Pool.mu
+	uses     int           // requests so far; owned by h2Pool.mu
 }
 
 // h2Dial is a connection that is being made, by one request for several.
@@ -50,6 +51,9 @@ func (x *exchange) connectHTTP2(t *target) (timeline.Cause, error) {
 			b.secure, x.back = t.protocol == "HTTPS", b
 			return "", nil
 		}
+		if p.takesNone() {
+			return timeline.ConnRefused, errTakesNone
+		}
 		d, first := p.join()
 		if !first {
 			if cause, err := x.awaitDial(t, d); err != nil {
@@ -72,7 +76,7 @@ func (x *exchange) connectHTTP2(t *target) (timeline.Cause, error) {
 // startLink serves a new connection until it ends.
 func (x *exchange) startLink(t *target, conn net.Conn) *h2Link {
 	idle := x.idleTimeout()
-	l := &h2Link{conn: h2.Client(conn, h2.Config{MaxStreams: maxStreams, MaxHead: maxResponseHeader, MaxField: maxResponseHeader,
+	l := &h2Link{doubt: x.node.timing.connect, conn: h2.Client(conn, h2.Config{MaxStreams: maxStreams, MaxHead: maxResponseHeader, MaxField: maxResponseHeader,
 		ConnWindow: maxStreams << 16, IdleTimeout: idle, WriteTimeout: idle})}
 	count := &x.route.tally.targets
 	count.open()
@@ -125,6 +129,16 @@ func (x *exchange) awaitDial(t *target, d *h2Dial) (timeline.Cause, error) {
 		}
 		return timeline.CauseNone, errStopped
 	}
+}
+
+var errTakesNone = errors.New("the target takes no streams: its SETTINGS_MAX_CONCURRENT_STREAMS is 0")
+
+// takesNone reports whether the target has said so on a connection that is there. Another one would be
+// no better.
+func (p *h2Pool) takesNone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.closed && slices.ContainsFunc(p.links, func(l *h2Link) bool { return l.conn.TakesNone() })
 }
 
 // take returns a back on a connection that has room, or nil.

@@ -61,6 +61,8 @@ type Conn struct {
 	idleSince time.Time // zero while there are streams
 	idleTimer *time.Timer
 	leaveBy   *time.Timer
+	doubted   bool // the peer owes an answer to a PING: no stream is opened
+	doubtEnds *time.Timer
 	opened    time.Time
 }
 
@@ -282,7 +284,7 @@ func (c *Conn) unlock() {
 }
 
 func (c *Conn) stopTimers() {
-	for _, t := range []*time.Timer{c.idleTimer, c.leaveBy} {
+	for _, t := range []*time.Timer{c.idleTimer, c.leaveBy, c.doubtEnds} {
 		if t != nil {
 			t.Stop()
 		}
@@ -314,6 +316,43 @@ func (c *Conn) GoAway() {
 	}
 	c.mu.Unlock()
 	c.sayLast()
+}
+
+// Doubt asks the peer for a sign of life. Until it has given one no stream can be opened; if it does
+// not within a time, the connection is left as GoAway leaves it.
+func (c *Conn) Doubt(within time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over || c.leaving || c.doubted {
+		return
+	}
+	c.doubted = true
+	c.reserve()
+	c.pending = append(appendFrame(c.pending, 8, framePing, 0, 0), doubtPing...)
+	c.doubtEnds = time.AfterFunc(within, c.giveUp)
+	c.kick()
+}
+
+const doubtPing = "alive? ."
+
+// giveUp is the end of Doubt.
+func (c *Conn) giveUp() {
+	c.mu.Lock()
+	doubted := c.doubted
+	c.mu.Unlock()
+	if doubted {
+		c.GoAway()
+	}
+}
+
+// trust ends a doubt: the peer has answered.
+func (c *Conn) trust() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doubted {
+		c.doubted = false
+		c.doubtEnds.Stop()
+	}
 }
 
 // greetedPeer reports whether the peer has opened a stream: only then requests can be on

@@ -451,3 +451,40 @@ func BenchmarkExchange(b *testing.B) {
 		}
 	})
 }
+
+// A peer that answers is trusted again; one that does not is left.
+func TestDoubt_EndsWithAnAnswerOrTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		server, client := Server(there, Config{Handler: func(s *Stream) { say(s, "hi") }}), Client(here, Config{})
+		done := make(chan error, 2)
+		for _, c := range []*Conn{server, client} {
+			go func() { done <- c.Run() }()
+		}
+		client.Doubt(time.Second)
+		if client.Room() != 0 {
+			t.Error("a doubted connection has room")
+		}
+		time.Sleep(time.Hour)
+		if client.Room() == 0 {
+			t.Error("the peer has answered, and is not trusted")
+		}
+		client.Close()
+		<-done
+		<-done
+	})
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		go io.Copy(io.Discard, there)
+		client := Client(here, Config{})
+		done := make(chan error, 1)
+		go func() { done <- client.Run() }()
+		begin := time.Now()
+		client.Doubt(10 * time.Second)
+		<-done
+		if took := time.Since(begin); took != 10*time.Second {
+			t.Errorf("left after %v", took)
+		}
+		there.Close()
+	})
+}

@@ -225,7 +225,7 @@ func (c *Conn) Room() int {
 }
 
 func (c *Conn) room() int {
-	if c.over || c.leaving || c.peerGone || c.finished || c.nextOwn > maxWindow-2 {
+	if !c.usable() || c.doubted {
 		return 0
 	}
 	return min(c.peerStreams, c.config.MaxStreams) - len(c.streams)
@@ -242,7 +242,18 @@ func (c *Conn) IdleSince() time.Time {
 func (c *Conn) Usable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.usable()
+}
+
+func (c *Conn) usable() bool {
 	return !c.over && !c.leaving && !c.peerGone && !c.finished && c.nextOwn <= maxWindow-2
+}
+
+// TakesNone reports whether the peer has said that it takes no streams, for now.
+func (c *Conn) TakesNone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.usable() && c.peerStreams == 0
 }
 
 // Close ends a client's stream; it is reset if it is not over. The stream and what Head and

@@ -290,8 +290,11 @@ func (c *Conn) takePing(f frame) error {
 		return frameSize("PING of a wrong size")
 	}
 	if f.has(flagAck) {
-		if string(f.payload) == leavePing {
+		switch string(f.payload) {
+		case leavePing:
 			c.leavePinged()
+		case doubtPing:
+			c.trust()
 		}
 		return nil
 	}
