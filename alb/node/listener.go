@@ -46,12 +46,25 @@ func (n *Node) compileListener(version uint64, lb *LoadBalancer, l Listener, gro
 			err = fmt.Errorf("listen for HTTPS: %w", err)
 		}
 		if terms == nil {
+			terms = n.termsOf(l.ARN) // the last good ones: to listen no more would be worse
+		}
+		if terms == nil {
 			return nil, err
 		}
 		r.terms = terms
 		return r, err
 	}
 	return nil, fmt.Errorf("listen for %s: the node speaks HTTP and HTTPS only", l.Protocol)
+}
+
+// termsOf returns the terms that a listener has now, or nil. n.mu is held.
+func (n *Node) termsOf(arn string) *terms {
+	if l := n.listeners[arn]; l != nil {
+		if r := l.route.Load(); r != nil {
+			return r.terms
+		}
+	}
+	return nil
 }
 
 // socket is a bound address.

@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -411,6 +412,25 @@ func TestTLS_UnusableListenersAreRefused(t *testing.T) {
 			}
 			s.Apply(Snapshot{Version: 2})
 		})
+	}
+}
+
+// A snapshot without a usable certificate is refused for its listener, which goes on with the last good ones.
+func TestTLS_BrokenCertificateKeepsTheLastGoodOnes(t *testing.T) {
+	good, other := testCertificate("good", ecdsaKey, "a.test"), testCertificate("other", p384Key, "a.test")
+	s := newStack(t, backend(t, always(hello))).secure(good).run()
+	next := s.snapshot
+	next.Version++
+	next.LoadBalancers = slices.Clone(next.LoadBalancers)
+	setCertificates(&next, Certificate{ARN: "good", Chain: good.Chain, Key: other.Key})
+	if err := s.Apply(next)[listenerARN]; err == nil || !strings.Contains(err.Error(), "no usable certificate") {
+		t.Errorf("applied with %v", err)
+	}
+	if got := s.dialTLS(&tls.Config{ServerName: "a.test"}).send(get).status(); got != 200 {
+		t.Error(got)
+	}
+	if o := s.record.one(t); o.SnapshotVersion != next.Version || o.TLS.Certificate != "good" {
+		t.Errorf("%+v", o)
 	}
 }
 
