@@ -55,8 +55,10 @@ type responseSource interface {
 	next(wait bool) ([]byte, error)
 	// trailers are the fields after the body, once next has returned io.EOF; nil without any.
 	trailers() []field
-	// first is when the first byte of the response came; zero before it.
+	// first is when the first byte of the final response came; zero before it.
 	first() time.Time
+	// heard reports whether anything has come, interim responses included.
+	heard() bool
 	// nth counts the requests on the connection below, this one included.
 	nth() int
 }

@@ -307,6 +307,8 @@ func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
 		return false, fmt.Errorf("%w: 101 was not asked for", errBadResponse)
 	case p.status < 200:
 		u.interim += len(text)
+		u.firstAt = time.Time{}
+		u.note(nil)
 		return false, nil // swallowed (ALB-024)
 	}
 	u.status = p.status
@@ -349,6 +351,7 @@ func (u *http1Back) awaitBody() error {
 
 func (u *http1Back) trailers() []field { return nil }
 func (u *http1Back) first() time.Time  { return u.firstAt }
+func (u *http1Back) heard() bool       { return u.interim > 0 || !u.firstAt.IsZero() }
 func (u *http1Back) nth() int          { return u.uses }
 func (u *http1Back) ended() int32      { return u.why.Load() }
 

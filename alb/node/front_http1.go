@@ -351,7 +351,7 @@ func (c *http1Conn) parse(text []byte) *refusal {
 		return problem
 	}
 	c.body.start(&c.rd, q.framing, q.length)
-	c.keep = q.keeps() && !c.x.endsBoth() && !c.stopping() && !c.node.retiring.Load() && (c.maxAge <= 0 || c.x.o.Start.Sub(c.opened) < c.maxAge)
+	c.keep = q.keeps() && !c.x.endsBoth() && (c.maxAge <= 0 || c.x.o.Start.Sub(c.opened) < c.maxAge)
 	return problem
 }
 

@@ -12,11 +12,14 @@ import (
 func (c *http1Conn) respond(p *response) error {
 	c.lend()
 	c.framing = c.frame(p.size)
-	if c.framing == byClose {
-		c.keep = false
-	}
+	c.keep = c.keep && c.framing != byClose && !c.ending()
 	c.out = appendResponse(c.out[:0], p, c.framing, c.keep)
 	return nil
+}
+
+// ending reports whether the connection is to end as soon as it may.
+func (c *http1Conn) ending() bool {
+	return c.node.retiring.Load() || c.node.stopping.Load() || c.stopping()
 }
 
 // frame tells how a body of a size, or of unknown size, is sent to this client.
@@ -84,6 +87,7 @@ func (c *http1Conn) end([]field) error {
 
 func (c *http1Conn) say(a answer) error {
 	c.lend()
+	c.keep = c.keep && !c.ending()
 	c.out = appendAnswer(c.out[:0], a, time.Now(), c.keep, c.headOnly)
 	return c.flush()
 }

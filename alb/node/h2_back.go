@@ -81,7 +81,7 @@ func (b *h2Back) until(t time.Time) { b.deadline = t }
 
 func (b *h2Back) awaitHead(p *response) error {
 	b.stream.SetReadDeadline(b.deadline)
-	if err := b.heard(b.stream.AwaitHead()); err != nil {
+	if err := b.waited(b.stream.AwaitHead()); err != nil {
 		return responseError(err)
 	}
 	b.firstAt = time.Now()
@@ -130,11 +130,11 @@ func (b *h2Back) keep(s string) []byte {
 
 func (b *h2Back) awaitBody() error {
 	b.stream.SetReadDeadline(b.deadline)
-	return b.heard(b.stream.AwaitData())
+	return b.waited(b.stream.AwaitData())
 }
 
-// heard notes whether a wait was in vain.
-func (b *h2Back) heard(err error) error {
+// waited notes whether a wait was in vain.
+func (b *h2Back) waited(err error) error {
 	b.silent = isTimeout(err)
 	return err
 }
@@ -153,7 +153,7 @@ func (b *h2Back) next(wait bool) ([]byte, error) {
 	}
 	p, err := b.stream.Next(wait)
 	if wait {
-		b.heard(err)
+		b.waited(err)
 	}
 	switch {
 	case err == nil || err == io.EOF:
@@ -166,6 +166,7 @@ func (b *h2Back) next(wait bool) ([]byte, error) {
 
 func (b *h2Back) trailers() []field { return appendTrailers(nil, b.stream) }
 func (b *h2Back) first() time.Time  { return b.firstAt }
+func (b *h2Back) heard() bool       { return !b.firstAt.IsZero() }
 func (b *h2Back) nth() int          { return b.uses }
 
 // end resets the stream. The first reason stands.

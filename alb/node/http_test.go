@@ -340,6 +340,22 @@ func TestResponse_Framings(t *testing.T) {
 	}
 }
 
+// The response begins where the final one does: an interim one before it is not told to anybody.
+func TestResponse_BeginsWithTheFinalHead(t *testing.T) {
+	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		io.WriteString(conn, "HTTP/1.1 103 Early Hints\r\n\r\n")
+		time.Sleep(pause)
+		io.WriteString(conn, hello)
+	})).run()
+	if got := s.dial().send(get).status(); got != 200 {
+		t.Error(got)
+	}
+	if o := s.record.one(t); o.TargetTime < pause {
+		t.Errorf("the target took %v, want %v at least", o.TargetTime, pause)
+	}
+}
+
 func TestResponse_UntilCloseBecomesChunks(t *testing.T) {
 	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
 		readRequest(r)
@@ -368,6 +384,35 @@ func TestExpect_IsAnsweredByTheBalancer(t *testing.T) {
 	}
 	if g := <-got; strings.Contains(g[0], "Expect") || g[1] != "body" {
 		t.Errorf("%q", g)
+	}
+}
+
+// What a node that is being replaced or stopped answers last says so, also to a request that came before.
+func TestKeepAlive_EndsWhileTheNodeEnds(t *testing.T) {
+	for name, end := range map[string]func(*stack){
+		"retired": func(s *stack) { s.Retire() },
+		"stopped": func(s *stack) { go s.stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked, answer := make(chan struct{}), make(chan struct{})
+			s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+				readRequest(r)
+				close(asked)
+				<-answer
+				io.WriteString(conn, hello)
+			}))
+			s.config.Grace = time.Minute
+			c := s.run().dial().send(get)
+			<-asked
+			end(s)
+			for name == "stopped" && !s.stopping.Load() || name == "retired" && !s.retiring.Load() {
+				time.Sleep(time.Millisecond)
+			}
+			close(answer)
+			if res, _ := c.response("GET"); res.StatusCode != 200 || !res.Close {
+				t.Errorf("%d, Connection: %s", res.StatusCode, res.Header.Get("Connection"))
+			}
+		})
 	}
 }
 

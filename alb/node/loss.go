@@ -71,7 +71,7 @@ func (x *exchange) lossCause(err error) timeline.Cause {
 		return timeline.ResponseTimeout
 	case errors.Is(err, errStreamReset):
 		return timeline.TargetClosedInflight
-	case x.back.nth() > 1 && x.back.first().IsZero() && time.Since(x.sent) < x.node.timing.race:
+	case x.back.nth() > 1 && !x.back.heard() && time.Since(x.sent) < x.node.timing.race:
 		return timeline.KeepaliveRace
 	}
 	return timeline.TargetClosedInflight
