@@ -14,7 +14,7 @@ const (
 // RecorderOptions bound what a [Recorder] remembers. Zero values are the defaults.
 type RecorderOptions struct {
 	Recent int // outcomes of any kind, default 10,000
-	Failed int // failed outcomes, default 10,000
+	Failed int // failed outcomes, default 10,000; negative: none
 }
 
 // Recorder remembers outcomes: the recent ones, the failed ones for longer, and how many there
@@ -26,13 +26,12 @@ type Recorder struct {
 	store   OutcomeStore // nil: failed outcomes are not durable
 	options RecorderOptions
 
-	mu      sync.Mutex
-	recent  ring[Outcome]
-	failed  ring[Outcome]
-	kept    map[string]bool // ids of those in failed that Keep or Restore put there
-	seconds *tally          // the last hour
-	minutes *tally          // the last day
-	drops   Drops
+	shards *shards
+
+	mu     sync.Mutex
+	failed ring[Outcome]
+	kept   map[string]bool // ids of those in failed that Keep or Restore put there
+	drops  Drops
 }
 
 // Drops counts failed outcomes that were lost to the recorder's bounds.
@@ -47,23 +46,19 @@ func NewRecorder(store OutcomeStore, options RecorderOptions) *Recorder {
 	return &Recorder{
 		store:   store,
 		options: options,
-		recent:  ring[Outcome]{limit: options.Recent},
+		shards:  newShards(options.Recent),
 		failed:  ring[Outcome]{limit: options.Failed},
 		kept:    make(map[string]bool),
-		seconds: newTally(1, 3600),
-		minutes: newTally(60, 1440),
 	}
 }
 
 // Record remembers a copy of o. It has nothing to do with the store.
 func (r *Recorder) Record(o *Outcome) {
-	failed, end := o.Failed(), o.End.Unix()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.recent.push(o)
-	r.seconds.count(end, failed)
-	r.minutes.count(end, failed)
-	if failed {
+	failed := o.Failed()
+	r.shards.record(o, failed)
+	if failed && r.options.Failed > 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.remember(o)
 	}
 }
@@ -80,13 +75,14 @@ func (r *Recorder) remember(o *Outcome) {
 // Follow adds how a target went on to the outcome that it belongs to. It reports whether that
 // one is remembered as failed.
 func (r *Recorder) Follow(e Epilogue) bool {
+	r.shards.each(func(o *Outcome) {
+		if o.ID == e.ID {
+			o.Epilogue = &e
+		}
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	same := func(o *Outcome) bool { return o.ID == e.ID }
-	if o := r.recent.find(same); o != nil {
-		o.Epilogue = &e
-	}
-	o := r.failed.find(same)
+	o := r.failed.find(func(o *Outcome) bool { return o.ID == e.ID })
 	if o != nil {
 		o.Epilogue = &e
 	}
@@ -95,28 +91,32 @@ func (r *Recorder) Follow(e Epilogue) bool {
 
 // Recent returns up to limit of the most recent outcomes, newest first; 0 means all that are remembered.
 func (r *Recorder) Recent(limit int) []Outcome {
-	return r.take(&r.recent, limit, func(*Outcome) bool { return true })
+	return r.shards.recent(limit)
 }
 
 // Failed returns up to limit of the most recent failed outcomes, newest first; 0 means all that are remembered.
 func (r *Recorder) Failed(limit int) []Outcome {
-	return r.take(&r.failed, limit, func(*Outcome) bool { return true })
+	return r.takeFailed(limit, func(*Outcome) bool { return true })
 }
 
 // Since returns the remembered outcomes that ended at from or later, in no particular order:
 // every failed one, and those of the others that are recent enough to be remembered.
 func (r *Recorder) Since(from time.Time) []Outcome {
 	inTime := func(o *Outcome) bool { return !o.End.Before(from) }
-	failed := r.take(&r.failed, 0, inTime)
-	others := r.take(&r.recent, 0, func(o *Outcome) bool { return inTime(o) && !o.Failed() })
-	return append(failed, others...)
+	taken := r.takeFailed(0, inTime)
+	for _, o := range r.shards.recent(0) {
+		if inTime(&o) && !o.Failed() {
+			taken = append(taken, o)
+		}
+	}
+	return taken
 }
 
-func (r *Recorder) take(from *ring[Outcome], limit int, want func(*Outcome) bool) []Outcome {
+func (r *Recorder) takeFailed(limit int, want func(*Outcome) bool) []Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var taken []Outcome
-	from.each(func(o *Outcome) bool {
+	r.failed.each(func(o *Outcome) bool {
 		if want(o) {
 			taken = append(taken, *o)
 		}
@@ -129,16 +129,13 @@ func (r *Recorder) take(from *ring[Outcome], limit int, want func(*Outcome) bool
 // It counts whole seconds in the last hour, whole minutes in the last day, and nothing older.
 // Requests that were recorded elsewhere are not counted.
 func (r *Recorder) Requests(from, now time.Time) (requests, failed int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.seconds.reaches(from, now) {
-		return r.seconds.since(from.Unix())
+	if r.shards.all[0].seconds.reaches(from, now) {
+		return r.shards.sum(func(h *shard) (int, int) { return h.seconds.since(from.Unix()) })
 	}
-	day := now.Add(-time.Duration(len(r.minutes.slots)-1) * time.Minute)
-	if from.Before(day) {
+	if day := now.Add(time.Minute - 24*time.Hour); from.Before(day) {
 		from = day
 	}
-	return r.minutes.since(from.Unix())
+	return r.shards.sum(func(h *shard) (int, int) { return h.minutes.since(from.Unix()) })
 }
 
 // Drops returns how many failed outcomes were lost to the recorder's bounds.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -197,6 +199,37 @@ func TestRecorder_IsSafeForConcurrentUse(t *testing.T) {
 	writers.Wait()
 	if requests, failed := r.Requests(noon, noon.Add(time.Hour)); requests != 800 || failed != 800 {
 		t.Errorf("%d counted and %d of them failed, want 800 and 800", requests, failed)
+	}
+}
+
+// Outcomes that were recorded by many at once are all there, and in the order in which they ended.
+func TestRecorder_RecentIsInOrderWhoeverRecorded(t *testing.T) {
+	const writers, each = 8, 300
+	r := NewRecorder(nil, RecorderOptions{Recent: 1000, Failed: -1})
+	var next atomic.Int64
+	var work sync.WaitGroup
+	for range writers {
+		work.Go(func() {
+			for range each {
+				r.Record(new(answered(int(next.Add(1)), 502)))
+				runtime.Gosched()
+			}
+		})
+	}
+	work.Wait()
+	all := r.Recent(0)
+	if len(all) != 1000 || !slices.IsSortedFunc(all, func(a, b Outcome) int { return b.End.Compare(a.End) }) {
+		t.Errorf("%d outcomes, or in disorder", len(all))
+	}
+	seen := map[string]bool{}
+	for _, o := range all {
+		seen[o.ID] = true
+	}
+	if len(seen) != len(all) || len(r.Failed(0)) != 0 {
+		t.Errorf("%d different ones of %d, %d failed ones kept", len(seen), len(all), len(r.Failed(0)))
+	}
+	if requests, failed := r.Requests(noon, noon.Add(time.Hour-time.Second)); requests != writers*each || failed != writers*each {
+		t.Errorf("%d requests, %d failed", requests, failed)
 	}
 }
 

@@ -96,7 +96,7 @@ func New(options Options) *Process {
 		options: options, dir: Folder(options.StateDir), run: rand.Text(), started: time.Now(), log: options.Logger,
 		sockets: newSockets(), save: make(chan struct{}, 1),
 	}
-	p.observer = &observer{reports: newReports(), recorder: timeline.NewRecorder(nil, timeline.RecorderOptions{Failed: 1}), changed: p.dirty}
+	p.observer = &observer{reports: newReports(), recorder: timeline.NewRecorder(nil, timeline.RecorderOptions{Failed: -1}), changed: p.dirty}
 	for _, o := range options.Observers {
 		p.observer.others = append(p.observer.others, o.Sink)
 	}
