@@ -17,6 +17,8 @@ const (
 	TargetState  Kind = "target-state"  // a target's health state changed
 	Network      Kind = "network"       // addresses, security groups and their enforcement
 	Config       Kind = "config"        // load balancers, listeners, rules, target groups, task definitions
+	Alarm        Kind = "alarm"         // an alarm was put, deleted, or changed its state
+	Scaling      Kind = "scaling"       // Application Auto Scaling changed a desired count, or chose not to
 	Warning      Kind = "warning"       // something was accepted but works differently from AWS
 	Daemon       Kind = "daemon"        // the daemon itself: started, stopped, recovered
 )

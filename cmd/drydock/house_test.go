@@ -27,12 +27,14 @@ var rooms = map[string][]string{
 	"alb/metrics":         {"alb/node", "timeline"},
 	"alb":                 {"alb/node", "network", "timeline"},
 	"acm":                 {"timeline"},
+	"cloudwatch":          {"timeline"},
 	"cloudwatch/logs":     {"timeline"},
+	"autoscaling":         {"timeline"},
 	"orchestrator":        {"taskdefs", "network", "alb", "timeline"},
 	"orchestrator/docker": {"orchestrator", "taskdefs", "network"},
 	"secrets":             {},
 	"store":               {"taskdefs", "network", "alb", "acm", "orchestrator", "timeline"},
-	"awsapi":              {"taskdefs", "network", "alb", "acm", "cloudwatch/logs", "orchestrator", "timeline"},
+	"awsapi":              {"taskdefs", "network", "alb", "acm", "cloudwatch", "cloudwatch/logs", "autoscaling", "orchestrator", "timeline"},
 	"examples":            {},
 	"bench":               {"timeline", "awsapi", "orchestrator/docker"},
 	"cmd/drydock":         nil, // everything
@@ -114,7 +116,7 @@ func checkImport(t *testing.T, path, room, imported string) {
 	}
 }
 
-var factID = regexp.MustCompile(`\b(ACM|ALB|ECS|LOG|NET|WHY|WIRE)-\d{3}\b`)
+var factID = regexp.MustCompile(`\b(AAS|ACM|ALB|CW|ECS|LOG|NET|WHY|WIRE)-\d{3}\b`)
 
 // TestFacts_AreStatedOnceAndTested: every fact that code cites stands in a FACTS.md, once, and
 // names a test that exists.
