@@ -1,21 +1,103 @@
 package orchestrator
 
-import "slices"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
-// alarmStates returns the states of the alarms that deployments name. The caller holds the lock.
-func (c *Controller) alarmStates() map[string]string {
+// AlarmState is the state in which an alarm fails deployments.
+const AlarmState = "ALARM"
+
+// alarmStates returns the states of the alarms that deployments name, and how far back these
+// look. The caller holds the lock.
+func (c *Controller) alarmStates() (map[string]string, map[string]time.Duration) {
 	if c.config.Alarms == nil {
-		return nil
+		return nil, nil
 	}
 	var names []string
 	for _, s := range c.services {
-		if a := s.Config.Alarms; a.Enable && s.Status == ServiceActive {
-			names = append(names, a.Names...)
+		if s.Config.Alarms.Enable && s.Status == ServiceActive {
+			names = append(names, s.Config.Alarms.Names...)
 		}
 	}
 	if len(names) == 0 {
-		return nil
+		return nil, nil
 	}
 	slices.Sort(names)
-	return c.config.Alarms.States(slices.Compact(names))
+	names = slices.Compact(names)
+	var windows map[string]time.Duration
+	if w, ok := c.config.Alarms.(AlarmWindows); ok {
+		windows = w.Windows(names)
+	}
+	return c.config.Alarms.States(names), windows
+}
+
+// watchAlarms fails a deployment when one of its alarms goes into ALARM. Alarms that are in
+// ALARM when it begins are ignored, all of them, for as long as it lasts (ECS-409).
+func (p *planner) watchAlarms(arn string) {
+	s := p.serviceNow(arn)
+	d := s.Primary()
+	if !s.Config.Alarms.Enable || s.Status != ServiceActive || d.RolloutState != RolloutInProgress || d.Watch == AlarmsIgnored {
+		return
+	}
+	ringing := p.ringing(s)
+	switch {
+	case d.Watch == "" && len(ringing) > 0:
+		d = p.editService(arn).Primary()
+		d.Watch = AlarmsIgnored
+	case d.Watch == "":
+		p.editService(arn).Primary().Watch = AlarmsWatched
+	case len(ringing) > 0:
+		if r := p.editRecord(d.Record); r != nil {
+			r.Alarms.Status, r.Alarms.Triggered = MonitorTriggered, ringing
+		}
+		p.fail(arn, byAlarm(s.Config.Alarms.Rollback, ringing))
+	}
+}
+
+// ringing returns the service's alarms that are in ALARM.
+func (p *planner) ringing(s *Service) []string {
+	var names []string
+	for _, name := range s.Config.Alarms.Names {
+		if p.in.Alarms[name] == AlarmState {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// baked reports whether a deployment that is done otherwise has been watched long enough
+// (ECS-410).
+func (p *planner) baked(arn string) bool {
+	s := p.serviceNow(arn)
+	d := s.Primary()
+	if !s.Config.Alarms.Enable || d.Watch != AlarmsWatched {
+		return true
+	}
+	if d.BakeUntil.IsZero() {
+		d = p.editService(arn).Primary()
+		d.BakeUntil = p.in.Now.Add(p.bake(s))
+	}
+	return p.due(d.BakeUntil)
+}
+
+// bake returns how long the service's deployments bake: as long as its alarms look back.
+func (p *planner) bake(s *Service) time.Duration {
+	longest := time.Duration(0)
+	for _, name := range s.Config.Alarms.Names {
+		longest = max(longest, p.in.Windows[name])
+	}
+	if longest == 0 {
+		return p.in.Pace.AlarmBake
+	}
+	return longest
+}
+
+// byAlarm is the failure of a deployment by its alarms.
+func byAlarm(rollback bool, names []string) failure {
+	return failure{
+		reason: "ECS deployment failed: alarm detected.", event: "alarm detected", rollback: rollback,
+		back: "ECS deployment alarm", why: "Service deployment rolled back because of an alarm: " + strings.Join(names, ", ") + ".",
+	}
 }

@@ -61,6 +61,12 @@ type Alarms interface {
 	States(names []string) map[string]string
 }
 
+// AlarmWindows is an ability of [Alarms]: to tell how far back alarms look, which is their
+// period times their evaluation periods. A deployment bakes for the longest.
+type AlarmWindows interface {
+	Windows(names []string) map[string]time.Duration
+}
+
 // Definitions looks task definitions up by ARN, family:revision, or family.
 type Definitions interface {
 	Lookup(ref string) (taskdefs.Registered, error)
@@ -229,6 +235,12 @@ func (x *change) putRecord(row *ServiceDeployment) {
 func (x *change) putRevision(row *ServiceRevision) {
 	x.rows[revisionRow+row.ARN] = row
 	x.commit = append(x.commit, func() { x.c.revisions[row.ARN] = row })
+}
+
+// drop deletes a row; forget deletes it from memory.
+func (x *change) drop(kind, key string, forget func()) {
+	x.rows[kind+key] = nil
+	x.commit = append(x.commit, forget)
 }
 
 func (x *change) putTask(row *Task) {

@@ -12,6 +12,15 @@ const (
 	RolloutFailed     = "FAILED"
 )
 
+// AlarmWatch is how far the alarms of a deployment are watched.
+type AlarmWatch string
+
+// The watches: none is not looked at yet.
+const (
+	AlarmsWatched AlarmWatch = "WATCHED"
+	AlarmsIgnored AlarmWatch = "IGNORED" // one was in ALARM when the deployment began (ECS-409)
+)
+
 // Deployment is one revision of a service on its way in (PRIMARY) or out (ACTIVE). The API
 // makes it; the loop writes its progress.
 type Deployment struct {
@@ -37,8 +46,16 @@ type Deployment struct {
 	// it stops them; tasks that are lost meanwhile are replaced by their own revision (ECS-032).
 	// -1 until the loop has counted them.
 	Keep int `json:"keep"`
+	// Grow is how many more it is to keep: a scale-out reaches both revisions (ECS-407).
+	Grow int `json:"grow,omitempty"`
 	// Proven is set once a task was healthy: then the circuit breaker leaves it alone (ECS-033).
 	Proven bool `json:"proven,omitempty"`
+	// Stop is what StopServiceDeployment asked for: ROLLBACK or ABORT.
+	Stop string `json:"stop,omitempty"`
+	// Watch is how far its alarms are watched, BakeUntil how long it does not complete because
+	// of them.
+	Watch     AlarmWatch `json:"watch,omitempty"`
+	BakeUntil time.Time  `json:"bakeUntil,omitzero"`
 	// Rollback is set if the circuit breaker made it: it is not rolled back in turn.
 	Rollback bool `json:"rollback,omitempty"`
 	// NextStart is the deadline before which no task is started, after failed starts.

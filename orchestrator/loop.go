@@ -62,10 +62,11 @@ func (c *Controller) pass(ctx context.Context) time.Duration {
 
 func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
 	c.engineOK = seen.trouble
+	states, windows := c.alarmStates()
 	return Input{
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
 		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(),
-		Results: results, TickAt: c.tickAt, Records: c.records, Alarms: c.alarmStates(),
+		Results: results, TickAt: c.tickAt, Records: c.records, Revisions: c.revisions, Alarms: states, Windows: windows,
 		Definition: c.definition, Seq: c.store.NextSeq, ID: randomHex,
 	}
 }
@@ -82,6 +83,9 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 	for arn, r := range plan.Records {
 		rows[recordRow+arn] = r
 	}
+	for arn, r := range plan.Revisions {
+		rows[revisionRow+arn] = r
+	}
 	for _, arn := range plan.Gone {
 		rows[c.rowOf(arn)] = nil
 	}
@@ -95,6 +99,7 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 		c.tasks[arn] = t
 	}
 	maps.Copy(c.records, plan.Records)
+	maps.Copy(c.revisions, plan.Revisions)
 	for _, arn := range plan.Gone {
 		delete(c.services, arn)
 		delete(c.tasks, arn)

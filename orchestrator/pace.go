@@ -21,6 +21,7 @@ type Pace struct {
 	UncheckedHealthy time.Duration // from RUNNING to counting as healthy, without any health check (ECS-006)
 	StartBackoff     time.Duration // first delay after tasks repeatedly failed to start (ECS-007)
 	StartBackoffMax  time.Duration
+	AlarmBake        time.Duration // how long a deployment with alarms bakes, where their windows are not known (ECS-410)
 }
 
 // PaceFast is the default pace: every lag of AWS's own is at most 250 ms.
@@ -30,6 +31,7 @@ var PaceFast = Pace{
 	UncheckedHealthy: 250 * time.Millisecond,
 	StartBackoff:     time.Second,
 	StartBackoffMax:  time.Minute,
+	AlarmBake:        250 * time.Millisecond,
 }
 
 // PaceAWS imitates AWS's own lags.
@@ -43,6 +45,7 @@ var PaceAWS = Pace{
 	UncheckedHealthy: 40 * time.Second,
 	StartBackoff:     10 * time.Second,
 	StartBackoffMax:  15 * time.Minute,
+	AlarmBake:        5 * time.Minute,
 }
 
 // lags names every lag of a pace.
@@ -51,6 +54,7 @@ func (p *Pace) lags() map[string]*time.Duration {
 		"scheduler-tick": &p.Tick, "interface-attach": &p.Attach, "interface-detach": &p.Detach,
 		"deregister": &p.Deregister, "notice-stop": &p.NoticeStop, "notice-exit": &p.NoticeExit,
 		"unchecked-healthy": &p.UncheckedHealthy, "start-backoff": &p.StartBackoff, "start-backoff-max": &p.StartBackoffMax,
+		"alarm-bake": &p.AlarmBake,
 	}
 }
 

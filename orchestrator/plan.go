@@ -12,17 +12,19 @@ import (
 
 // Input is all that a plan depends on.
 type Input struct {
-	Now      time.Time
-	Pace     Pace
-	Services map[string]*Service                // by ARN; never changed by the planner
-	Tasks    map[string]*Task                   // by ARN; never changed by the planner
-	Records  map[string]*ServiceDeployment      // by ARN; never changed by the planner
-	Alarms   map[string]string                  // states of the alarms that deployments name; absent: no such alarm
-	EngineUp bool                               // false: Engine is unknown, not empty
-	Engine   map[string]TaskObservation         // by task ARN
-	Targets  map[alb.TargetKey]alb.TargetHealth // what is registered; absent is gone
-	Results  []Result                           // what runners reported since the last plan
-	TickAt   map[string]time.Time               // by service ARN: its next decision
+	Now       time.Time
+	Pace      Pace
+	Services  map[string]*Service                // by ARN; never changed by the planner
+	Tasks     map[string]*Task                   // by ARN; never changed by the planner
+	Records   map[string]*ServiceDeployment      // by ARN; never changed by the planner
+	Revisions map[string]*ServiceRevision        // by ARN; never changed by the planner
+	Alarms    map[string]string                  // states of the alarms that deployments name; absent: no such alarm
+	Windows   map[string]time.Duration           // how far back those alarms look, as far as it is known
+	EngineUp  bool                               // false: Engine is unknown, not empty
+	Engine    map[string]TaskObservation         // by task ARN
+	Targets   map[alb.TargetKey]alb.TargetHealth // what is registered; absent is gone
+	Results   []Result                           // what runners reported since the last plan
+	TickAt    map[string]time.Time               // by service ARN: its next decision
 
 	Definition func(arn string) *taskdefs.TaskDefinition // nil if it is unknown
 	Seq        func() int64                              // the next event's number
@@ -61,14 +63,15 @@ type Action struct {
 
 // Plan is what one pass decided. Rows are copies: the input is unchanged.
 type Plan struct {
-	Services map[string]*Service // changed rows
-	Tasks    map[string]*Task    // changed and new rows
-	Records  map[string]*ServiceDeployment
-	Gone     []string // ARNs of rows to delete
-	Events   []timeline.Event
-	Actions  []Action
-	TickAt   map[string]time.Time
-	Wake     time.Time // when to plan again though nothing happens; zero: never
+	Services  map[string]*Service // changed rows
+	Tasks     map[string]*Task    // changed and new rows
+	Records   map[string]*ServiceDeployment
+	Revisions map[string]*ServiceRevision
+	Gone      []string // ARNs of rows to delete
+	Events    []timeline.Event
+	Actions   []Action
+	TickAt    map[string]time.Time
+	Wake      time.Time // when to plan again though nothing happens; zero: never
 }
 
 // planner builds one plan.
@@ -129,6 +132,7 @@ func (p *planner) orphans() {
 func newPlanner(in Input) *planner {
 	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}, failed: map[string]bool{}, keys: make(map[*TaskInterface][]alb.TargetKey, len(in.Tasks))}
 	p.plan.Services, p.plan.Tasks, p.plan.Records = map[string]*Service{}, map[string]*Task{}, map[string]*ServiceDeployment{}
+	p.plan.Revisions = map[string]*ServiceRevision{}
 	p.plan.TickAt = map[string]time.Time{}
 	p.tasks = make([]*Task, 0, len(in.Tasks))
 	for _, t := range in.Tasks {

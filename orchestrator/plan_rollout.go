@@ -15,7 +15,10 @@ func (p *planner) becameHealthy(t *Task) {
 		return
 	}
 	d = p.editDeployment(t)
-	d.Proven, d.FailedTasks = true, 0
+	d.Proven = true
+	if !p.serviceNow(t.Service).Config.BreakerCumulative {
+		d.FailedTasks = 0
+	}
 }
 
 // startedWell notes that a task reached RUNNING: the start throttle ends (ECS-007).
@@ -29,11 +32,14 @@ func (p *planner) startedWell(t *Task) {
 	}
 }
 
-// countFailure counts a task that failed before RUNNING or was stopped by a health check (ECS-031).
+// countFailure counts a task that failed before RUNNING or was stopped by a health check, until
+// a task was healthy (ECS-031); for good where the breaker is not to reset (ECS-408).
 func (p *planner) countFailure(t *Task) {
-	if p.deploymentOf(t) != nil {
-		p.editDeployment(t).FailedTasks++
+	d := p.deploymentOf(t)
+	if d == nil || d.Proven && !p.serviceNow(t.Service).Config.BreakerCumulative {
+		return
 	}
+	p.editDeployment(t).FailedTasks++
 }
 
 // countFailedStart slows starts down after failures in a row before RUNNING (ECS-007).
@@ -92,40 +98,6 @@ func (p *planner) editDeployment(t *Task) *Deployment {
 	return p.editService(t.Service).Deployment(t.Deployment)
 }
 
-// breakerThreshold returns how many failures in a row trip the circuit breaker (ECS-033).
-func breakerThreshold(desired int) int { return min(max((desired+1)/2, 3), 200) }
-
-// trip fails a deployment whose tasks keep failing, where the circuit breaker is on.
-func (p *planner) trip(arn string) {
-	s := p.serviceNow(arn)
-	d := s.Primary()
-	if !s.Config.BreakerEnable || d.RolloutState != RolloutInProgress || d.Proven || d.FailedTasks < breakerThreshold(s.DesiredCount) {
-		return
-	}
-	s = p.editService(arn)
-	d = s.Primary()
-	d.rollout(p.in.Now, RolloutFailed, "ECS deployment circuit breaker: tasks failed to start.")
-	d.Cause = p.sayRollout(s, d, d.Cause)
-	p.say(s, d.Cause, fmt.Sprintf("(service %s) (deployment %s) deployment failed: tasks failed to start.", s.Name, d.ID))
-	if s.Config.BreakerRollback && s.LastCompleted != nil && !d.Rollback {
-		p.rollBack(s)
-	}
-}
-
-// rollBack starts a deployment of the last revision that was completed.
-func (p *planner) rollBack(s *Service) {
-	failed := s.Primary()
-	id, cause := deploymentID(p.in.ID), failed.Cause
-	p.say(s, cause, fmt.Sprintf("(service %s) rolling back to deployment %s.", s.Name, id))
-	s.TaskDefinition, s.Network, s.LoadBalancers = s.LastCompleted.TaskDefinition, s.LastCompleted.Network, s.LastCompleted.LoadBalancers
-	s.PlatformVersion, s.LaunchType = s.LastCompleted.PlatformVersion, s.LastCompleted.LaunchType
-	startDeployment(s, id, p.in.Now, fmt.Sprintf("ECS deployment circuit breaker: rolling back to deploymentId %s.", id))
-	d := s.Primary()
-	d.Rollback, d.Revision.Images = true, s.LastCompleted.Images
-	d.Cause = p.sayRollout(s, d, cause)
-	p.count(s.ARN)
-}
-
 // complete marks the primary deployment completed once it has all its tasks, all healthy,
 // and the older ones have none left (ECS-066).
 func (p *planner) complete(arn string) {
@@ -146,12 +118,15 @@ func (p *planner) complete(arn string) {
 		}
 	}
 	if d.RolloutState == RolloutInProgress {
+		if !p.baked(arn) {
+			return
+		}
 		s = p.editService(arn)
 		d = s.Primary()
 		d.rollout(p.in.Now, RolloutCompleted, fmt.Sprintf("ECS deployment %s completed.", d.ID))
 		d.Cause = p.sayRollout(s, d, d.Cause)
 		revision := d.Revision
-		s.LastCompleted = &revision
+		s.LastCompleted, s.LastCompletedARN = &revision, d.RevisionARN
 		p.say(s, d.Cause, fmt.Sprintf("(service %s) (deployment %s) deployment completed.", s.Name, d.ID))
 	}
 	if !s.Steady || p.due(s.SteadySaid.Add(steadyRepeat)) {
@@ -169,6 +144,9 @@ func (p *planner) dropOld(arn string) {
 			continue
 		}
 		s := p.editService(arn)
+		if d := &s.Deployments[n]; d.Record != s.Primary().Record {
+			p.recordEnd(s, d, endSuperseded)
+		}
 		s.Deployments = append(s.Deployments[:n], s.Deployments[n+1:]...)
 	}
 }

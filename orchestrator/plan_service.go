@@ -53,11 +53,14 @@ func (p *planner) service(arn string) {
 	if len(s.Deployments) == 0 {
 		return
 	}
+	p.obeyStop(arn)
 	p.trip(arn)
+	p.watchAlarms(arn)
 	d := p.decide(arn)
 	p.carryOut(arn, d)
 	p.count(arn)
 	p.complete(arn)
+	p.record(arn)
 }
 
 // ticks reports whether the scheduler's period allows a decision now (ECS-001).
@@ -89,8 +92,11 @@ func (p *planner) count(arn string) {
 		if d.Status == DeploymentActive && d.Keep < 0 {
 			d.Keep = p.liveOf(arn, d.ID)
 		}
+		if d.Status == DeploymentActive {
+			d.Keep, d.Grow = d.Keep+d.Grow, 0
+		}
 		if d.PendingCount != old.PendingCount || d.RunningCount != old.RunningCount || d.HealthyCount != old.HealthyCount ||
-			d.DesiredCount != old.DesiredCount || d.Keep != old.Keep {
+			d.DesiredCount != old.DesiredCount || d.Keep != old.Keep || d.Grow != old.Grow {
 			d.UpdatedAt = p.in.Now
 			s = p.editService(arn)
 			s.Deployments[n] = d
@@ -141,9 +147,11 @@ func (p *planner) decide(arn string) decision {
 		}
 	}
 	room := d.max - live
-	for n := range s.Deployments {
-		room -= p.decideStarts(s, &s.Deployments[n], room, &d)
+	// What older revisions lost comes first: it served, the new one may not (ECS-032).
+	for n := range s.Deployments[1:] {
+		room -= p.decideStarts(s, &s.Deployments[n+1], room, &d)
 	}
+	room -= p.decideStarts(s, &s.Deployments[0], room, &d)
 	p.decideReplacements(s, &d, room)
 	p.decideOld(s, &d)
 	p.decideScaleIn(s, &d)
@@ -151,18 +159,25 @@ func (p *planner) decide(arn string) decision {
 	return d
 }
 
-// wanted is how many tasks a deployment should have.
+// wanted is how many tasks a deployment should have: an older one no more than the primary
+// lacks of healthy ones.
 func wanted(s *Service, d *Deployment) int {
 	if d.Status == DeploymentPrimary {
 		return s.DesiredCount
 	}
-	return d.Keep
+	return min(d.Keep, max(0, s.DesiredCount-s.Deployments[0].HealthyCount))
+}
+
+// superseded reports whether a newer deployment began before this one was done: it is scaled
+// to 0, and nothing of it is replaced (ECS-416).
+func superseded(d *Deployment) bool {
+	return d.Status == DeploymentActive && d.RolloutState != RolloutCompleted
 }
 
 // decideStarts starts what a deployment lacks, as far as there is room, and returns how
 // many. Condemned tasks do not count: their replacement starts first (ECS-061).
 func (p *planner) decideStarts(s *Service, d *Deployment, room int, out *decision) int {
-	if d.RolloutState == RolloutFailed || d.Status == DeploymentActive && !d.Proven || !p.due(d.NextStart) {
+	if d.RolloutState == RolloutFailed || superseded(d) || !p.due(d.NextStart) {
 		return 0
 	}
 	good, condemned := 0, 0
@@ -236,9 +251,9 @@ func (p *planner) decideReplacements(s *Service, out *decision, room int) {
 	}
 }
 
-// decideOld stops tasks of older deployments: pending ones at once, others as far as enough
-// healthy tasks remain (ECS-062). Protected ones stay (ECS-404), and so do all when the new
-// deployment has failed.
+// decideOld stops tasks of older deployments: pending ones that are not wanted at once, others
+// as far as enough healthy tasks remain (ECS-062). Protected ones stay (ECS-404), and so do all when the new
+// deployment has failed (ECS-405).
 func (p *planner) decideOld(s *Service, out *decision) {
 	if s.Deployments[0].RolloutState == RolloutFailed && s.Status == ServiceActive {
 		return
@@ -252,8 +267,11 @@ func (p *planner) decideOld(s *Service, out *decision) {
 		}
 		switch {
 		case t.pending():
+			if !p.surplus(s, t, out) {
+				continue
+			}
 		case !p.healthy(t):
-			if running-1 < out.min {
+			if _, bad := p.unhealthy(t); running-1 < out.min || !bad && !p.surplus(s, t, out) {
 				continue
 			}
 			running--
@@ -269,6 +287,21 @@ func (p *planner) decideOld(s *Service, out *decision) {
 		}
 		out.add(stopDecision{i, nil})
 	}
+}
+
+// surplus reports whether an older deployment has more tasks than it is to keep.
+func (p *planner) surplus(s *Service, t *Task, out *decision) bool {
+	d := s.Deployment(t.Deployment)
+	if d == nil || superseded(d) {
+		return true
+	}
+	left := 0
+	for _, i := range p.of[s.ARN] {
+		if other := p.tasks[i]; other.Deployment == t.Deployment && other.live() && !out.stops(i) {
+			left++
+		}
+	}
+	return left > wanted(s, d)
 }
 
 // protected reports whether scale-in and deployments leave a task alone: not when its service
@@ -567,6 +600,7 @@ func (p *planner) forget(s *Service) {
 	if p.due(s.InactiveAt.Add(StoppedKept)) {
 		p.plan.Gone = append(p.plan.Gone, s.ARN)
 		delete(p.plan.Services, s.ARN)
+		p.forgetRecords(s.ARN)
 	}
 }
 

@@ -96,10 +96,6 @@ func (p *planner) stepActivating(i int) bool {
 func (p *planner) nowRunning(i int) {
 	t := p.advance(i, Running, "")
 	t.StartedAt = p.in.Now
-	t.GraceUntil = p.in.Now
-	if s := p.serviceNow(t.Service); s != nil {
-		t.GraceUntil = p.in.Now.Add(time.Duration(s.GracePeriodSeconds) * time.Second)
-	}
 	p.startedWell(t)
 }
 

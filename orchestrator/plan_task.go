@@ -393,10 +393,19 @@ func (p *planner) unhealthy(t *Task) (verdict, bool) {
 		return verdict{}, false
 	}
 	v, bad := p.verdict(t)
-	if bad && !p.due(t.GraceUntil) {
+	if bad && !p.due(p.graceUntil(t)) {
 		return verdict{}, false
 	}
 	return v, bad
+}
+
+// graceUntil returns the end of a running task's grace period: the service's, as it is now.
+func (p *planner) graceUntil(t *Task) time.Time {
+	s := p.serviceNow(t.Service)
+	if s == nil {
+		return t.StartedAt
+	}
+	return t.StartedAt.Add(time.Duration(s.GracePeriodSeconds) * time.Second)
 }
 
 // verdict says why a task is unhealthy, in ECS's words (ECS-054).

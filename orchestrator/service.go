@@ -71,6 +71,11 @@ type DeploymentConfiguration struct {
 	MaximumPercent        int  `json:"maximumPercent"`
 	BreakerEnable         bool `json:"breakerEnable,omitempty"`
 	BreakerRollback       bool `json:"breakerRollback,omitempty"`
+	// How many failures trip the breaker (ECS-408): a type with its value, empty is
+	// BOUNDED_PERCENT and 50; cumulative ones are not reset by a healthy task.
+	BreakerType       string `json:"breakerType,omitempty"`
+	BreakerValue      int    `json:"breakerValue,omitempty"`
+	BreakerCumulative bool   `json:"breakerCumulative,omitempty"`
 
 	Alarms DeploymentAlarms `json:"alarms,omitzero"`
 }
@@ -90,6 +95,29 @@ func (c DeploymentConfiguration) Minimum(desired int) int {
 // Maximum returns how many tasks may run: floor(desired × maximumPercent) (ECS-020).
 func (c DeploymentConfiguration) Maximum(desired int) int {
 	return desired * c.MaximumPercent / 100
+}
+
+// The types of a circuit breaker's threshold.
+const (
+	ThresholdCount            = "COUNT"
+	ThresholdBoundedPercent   = "BOUNDED_PERCENT"
+	ThresholdUnboundedPercent = "UNBOUNDED_PERCENT"
+)
+
+// Threshold returns how many failures trip the circuit breaker (ECS-033, ECS-408).
+func (c DeploymentConfiguration) Threshold(desired int) int {
+	value := c.BreakerValue
+	if c.BreakerType == "" {
+		value = 50
+	}
+	share := (desired*value + 99) / 100
+	switch c.BreakerType {
+	case ThresholdCount:
+		return value
+	case ThresholdUnboundedPercent:
+		return max(share, 1)
+	}
+	return min(max(share, 3), 200)
 }
 
 // Event is a service event, in AWS's wording.

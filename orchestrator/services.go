@@ -26,6 +26,7 @@ type ServiceInput struct {
 	MinimumHealthy *int
 	Maximum        *int
 	Breaker        *Breaker
+	Alarms         *DeploymentAlarms
 	GracePeriod    *int
 	ExecuteCommand *bool
 	ManagedTags    *bool
@@ -45,8 +46,14 @@ type ServiceInput struct {
 	ForceNewDeployment bool // update only
 }
 
-// Breaker is a deployment circuit breaker's configuration.
-type Breaker struct{ Enable, Rollback bool }
+// Breaker is a deployment circuit breaker's configuration. An empty type leaves the threshold
+// at its default, 50 % of the desired count within bounds.
+type Breaker struct {
+	Enable, Rollback bool
+	Type             string
+	Value            int
+	Cumulative       bool // resetOnHealthyTask is false
+}
 
 // CreateService makes a service and its first deployment.
 func (c *Controller) CreateService(ctx context.Context, in ServiceInput) (*Service, error) {
@@ -134,8 +141,10 @@ func (c *Controller) apply(ctx context.Context, s *Service, in ServiceInput) err
 	set(&s.EnableManagedTags, in.ManagedTags)
 	set(&s.PropagateTags, in.PropagateTags)
 	set(&s.AZRebalancing, in.AZRebalancing)
-	if in.Breaker != nil {
-		s.Config.BreakerEnable, s.Config.BreakerRollback = in.Breaker.Enable, in.Breaker.Rollback
+	set(&s.Config.Alarms, in.Alarms)
+	if b := in.Breaker; b != nil {
+		s.Config.BreakerEnable, s.Config.BreakerRollback = b.Enable, b.Rollback
+		s.Config.BreakerType, s.Config.BreakerValue, s.Config.BreakerCumulative = b.Type, b.Value, b.Cumulative
 	}
 	if in.LoadBalancers != nil {
 		s.LoadBalancers = in.LoadBalancers
@@ -173,6 +182,9 @@ func (c *Controller) check(ctx context.Context, s *Service, in ServiceInput) err
 	if s.Config.MaximumPercent < s.Config.MinimumHealthyPercent || s.Config.MaximumPercent == 0 {
 		return invalid("maximumPercent must be greater than 0 and not less than minimumHealthyPercent.")
 	}
+	if err := s.Config.checkFailureDetection(); err != nil {
+		return err
+	}
 	if s.GracePeriodSeconds < 0 {
 		return invalid("healthCheckGracePeriodSeconds must not be negative.")
 	}
@@ -191,6 +203,23 @@ func (c *Controller) check(ctx context.Context, s *Service, in ServiceInput) err
 	// Last, since unknown ids are adopted: a refused call leaves nothing behind.
 	if create || in.Network != nil || in.TaskDefinition != "" {
 		return c.checkNetwork(ctx, s)
+	}
+	return nil
+}
+
+// checkFailureDetection validates the circuit breaker and the alarms.
+func (c DeploymentConfiguration) checkFailureDetection() error {
+	switch c.BreakerType {
+	case "":
+	case ThresholdCount, ThresholdBoundedPercent, ThresholdUnboundedPercent:
+		if c.BreakerValue < 1 {
+			return invalid("The value of thresholdConfiguration must be greater than 0.")
+		}
+	default:
+		return invalid("The type of thresholdConfiguration must be one of COUNT, BOUNDED_PERCENT, UNBOUNDED_PERCENT.")
+	}
+	if c.Alarms.Enable && len(c.Alarms.Names) == 0 {
+		return invalid("alarmNames can not be empty when deployment alarms are enabled.")
 	}
 	return nil
 }
@@ -330,6 +359,7 @@ func (x *change) record(s *Service, d *Deployment) {
 		}
 	}
 	x.putRecord(r)
+	x.pruneRecords(s)
 }
 
 // UpdateService changes a service. What it changes decides whether a new deployment
@@ -369,6 +399,9 @@ func (x *change) updateDeployments(old, s *Service, in ServiceInput) {
 		s.Cause = x.event(timeline.Deployment, s.ARN,
 			fmt.Sprintf("service %s: desired count %d → %d", s.Name, old.DesiredCount, s.DesiredCount), deploymentData(s, d))
 		d.Cause = s.Cause
+		if len(s.Deployments) > 1 {
+			s.Deployments[1].Grow += max(0, s.DesiredCount-old.DesiredCount) // ECS-407
+		}
 	}
 	if d := s.Primary(); d != nil {
 		d.NextStart = x.now // an update resets the start throttle (ECS-007)

@@ -88,7 +88,6 @@ type Task struct {
 	AttachAt       time.Time `json:"attachAt,omitzero"`
 	DetachAt       time.Time `json:"detachAt,omitzero"`
 	DeregisterAt   time.Time `json:"deregisterAt,omitzero"`
-	GraceUntil     time.Time `json:"graceUntil,omitzero"`     // health checks are ignored until then
 	ProtectedUntil time.Time `json:"protectedUntil,omitzero"` // no scale-in and no deployment stops it before
 	RetryAt        time.Time `json:"retryAt,omitzero"`        // an action failed; not again before
 	TargetsRetryAt time.Time `json:"targetsRetryAt,omitzero"` // the same for registrations

@@ -30,6 +30,7 @@ type world struct {
 	c        *orchestrator.Controller
 	pace     orchestrator.Pace
 	secrets  orchestrator.Secrets
+	alarms   *fakeAlarms
 	stop     func()
 }
 
@@ -38,7 +39,7 @@ const groupARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgrou
 // inWorld runs a test in a bubble with a running scheduler.
 func inWorld(t *testing.T, pace orchestrator.Pace, test func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, store: newMemory(), pace: pace}
+		w := &world{t: t, store: newMemory(), pace: pace, alarms: &fakeAlarms{states: map[string]string{}}}
 		w.balancer = &fakeBalancer{w: w, targets: map[alb.TargetKey]alb.TargetHealth{}, delay: 5 * time.Second, healthyAfter: time.Second, ill: map[string]bool{}}
 		w.engine = enginetest.NewFake(enginetest.Hooks{})
 		w.engine.Script("app", enginetest.Script{Start: 200 * time.Millisecond})
@@ -56,7 +57,7 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.c, err = orchestrator.New(w.t.Context(), w.store, w.engine, w.balancer, &fakeNetwork{w: w}, w.defs, orchestrator.Config{
-		Region: "us-east-1", Account: "123456789012", Pace: w.pace, Secrets: w.secrets,
+		Region: "us-east-1", Account: "123456789012", Pace: w.pace, Secrets: w.secrets, Alarms: w.alarms,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -243,6 +244,38 @@ func (m *memory) Commit(_ context.Context, rows map[string]any, events []timelin
 	}
 	m.events = append(m.events, events...)
 	return nil
+}
+
+// fakeAlarms are alarms whose states a test sets; they look 2 minutes back.
+type fakeAlarms struct {
+	mu     sync.Mutex
+	states map[string]string
+}
+
+func (a *fakeAlarms) set(name, state string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.states[name] = state
+}
+
+func (a *fakeAlarms) States(names []string) map[string]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := map[string]string{}
+	for _, name := range names {
+		if state := a.states[name]; state != "" {
+			out[name] = state
+		}
+	}
+	return out
+}
+
+func (a *fakeAlarms) Windows(names []string) map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for _, name := range names {
+		out[name] = 2 * time.Minute
+	}
+	return out
 }
 
 // fakeNetwork hands out addresses one after another.
