@@ -17,9 +17,14 @@ type Document struct {
 	tree map[string]any // Raw without unknown members and nulls
 }
 
+const maxDocumentSize = 64 << 10 // bytes (ECS-290)
+
 // Parse reads and validates the request document of RegisterTaskDefinition.
 // Errors are of type [*Error].
 func Parse(doc []byte) (*Document, error) {
+	if len(doc) > maxDocumentSize {
+		return nil, clientError("The task definition is %d bytes long; it may have at most %d.", len(doc), maxDocumentSize)
+	}
 	d, err := read(doc)
 	if err != nil {
 		return nil, err

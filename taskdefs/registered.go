@@ -111,5 +111,8 @@ func usesAWSLogs(d TaskDefinition) bool {
 }
 
 func usesECR(d TaskDefinition) bool {
-	return anyContainer(func(c ContainerDefinition) bool { return strings.Contains(c.Image, ".dkr.ecr.") })(d)
+	return anyContainer(func(c ContainerDefinition) bool { return isECR(c.Image) })(d)
 }
+
+// isECR reports whether an image is in a private registry of ECR.
+func isECR(image string) bool { return strings.Contains(image, ".dkr.ecr.") }

@@ -19,10 +19,12 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 func validate(d *TaskDefinition) error {
 	checks := []func(*TaskDefinition) error{
 		checkFamily, checkContainers, checkVolumes, checkNetworkMode,
-		checkPorts, checkDependencies, checkPlatform, checkSums,
+		checkPorts, checkDependencies, checkPlatform, checkProxy, checkRouter, checkSums,
 	}
 	if d.Requires("FARGATE") {
 		checks = append(checks, checkFargate)
+	} else {
+		checks = append(checks, checkOutsideFargate)
 	}
 	for _, check := range checks {
 		if err := check(d); err != nil {
@@ -73,11 +75,11 @@ func checkContainer(d *TaskDefinition, c ContainerDefinition) error {
 	if err := checkContainerName(c.Name); err != nil {
 		return err
 	}
-	if c.Image == "" {
-		return clientError("Container.image should not be null or empty.")
+	if err := checkImage(c.Image); err != nil {
+		return err
 	}
 	for _, check := range []func(*TaskDefinition, ContainerDefinition) error{
-		checkMemory, checkEnvironment, checkSecrets, checkHealthCheck, checkLogs, checkTimeouts, checkRestartPolicy,
+		checkMemory, checkEnvironment, checkEnvironmentFiles, checkSecrets, checkHealthCheck, checkLogs, checkTimeouts, checkRestartPolicy,
 	} {
 		if err := check(d, c); err != nil {
 			return err
@@ -94,6 +96,19 @@ func checkContainerName(name string) error {
 		return clientError("Container.name exceeds the maximum length of %d characters.", maxNameLength)
 	case !namePattern.MatchString(name):
 		return clientError("Container.name contains invalid characters.")
+	}
+	return nil
+}
+
+// imagePattern is what an image's name may be made of: a digest goes with @sha256 (ECS-280).
+var imagePattern = regexp.MustCompile(`^[A-Za-z0-9_.:/#-]+(@sha256:[A-Fa-f0-9]{64})?$`)
+
+func checkImage(image string) error {
+	switch {
+	case image == "":
+		return clientError("Container.image should not be null or empty.")
+	case !imagePattern.MatchString(image):
+		return clientError("Container.image contains invalid characters.")
 	}
 	return nil
 }
@@ -117,6 +132,20 @@ func checkEnvironment(_ *TaskDefinition, c ContainerDefinition) error {
 	for _, e := range c.Environment {
 		if e.Name == "" || strings.ContainsAny(e.Name, "=\x00") || strings.Contains(e.Value, "\x00") {
 			return clientError("Invalid environment variable '%s' for container '%s'.", e.Name, c.Name)
+		}
+	}
+	return nil
+}
+
+const maxEnvironmentFiles = 10 // ECS-281
+
+func checkEnvironmentFiles(_ *TaskDefinition, c ContainerDefinition) error {
+	if len(c.EnvironmentFiles) > maxEnvironmentFiles {
+		return clientError("The maximum number of environment files was exceeded. Specify ten or less and try again.")
+	}
+	for _, f := range c.EnvironmentFiles {
+		if !strings.HasPrefix(f.Value, "arn:") {
+			return clientError("Invalid arn syntax.")
 		}
 	}
 	return nil
@@ -178,11 +207,38 @@ func checkTimeout(d *TaskDefinition, c ContainerDefinition, name string, seconds
 	return nil
 }
 
-const maxIgnoredExitCodes = 50 // ECS-112
+// The limits of a restart policy (ECS-112).
+const (
+	maxIgnoredExitCodes     = 50
+	minRestartAttemptPeriod = 60   // seconds
+	maxRestartAttemptPeriod = 1800 // seconds
+)
 
 func checkRestartPolicy(_ *TaskDefinition, c ContainerDefinition) error {
-	if c.RestartPolicy != nil && len(c.RestartPolicy.IgnoredExitCodes) > maxIgnoredExitCodes {
+	p := c.RestartPolicy
+	if p == nil {
+		return nil
+	}
+	if len(p.IgnoredExitCodes) > maxIgnoredExitCodes {
 		return clientError("Container '%s' ignores more than %d exit codes in its restart policy.", c.Name, maxIgnoredExitCodes)
+	}
+	if s := p.RestartAttemptPeriod; s != 0 && (s < minRestartAttemptPeriod || s > maxRestartAttemptPeriod) {
+		return clientError("the 'restartAttemptPeriod' setting for container '%s' must be between %d and %d", c.Name, minRestartAttemptPeriod, maxRestartAttemptPeriod)
+	}
+	return nil
+}
+
+// checkProxy applies the rules of an App Mesh proxy (ECS-282).
+func checkProxy(d *TaskDefinition) error {
+	p := d.ProxyConfiguration
+	if p == nil {
+		return nil
+	}
+	if d.NetworkMode != "awsvpc" {
+		return clientError("APPMESH proxy configuration is only supported in networkMode=awsvpc.")
+	}
+	if _, ok := d.Container(p.ContainerName); !ok {
+		return clientError("Proxy container [%s] does not exist.", p.ContainerName)
 	}
 	return nil
 }
@@ -204,19 +260,23 @@ func checkPlatform(d *TaskDefinition) error {
 func checkSums(d *TaskDefinition) error {
 	taskCPU, _ := strconv.Atoi(d.CPU)
 	taskMemory, _ := strconv.Atoi(d.Memory)
-	cpu, memory := 0, 0
+	cpu, memory, reserved := 0, 0, 0
 	for _, c := range d.ContainerDefinitions {
 		if taskMemory > 0 && max(c.Memory, c.MemoryReservation) > taskMemory {
 			return clientError("The 'memory' setting for container '%s' is greater than for the task.", c.Name)
 		}
 		cpu += c.CPU
 		memory += c.Memory
+		reserved += c.MemoryReservation
 	}
 	if taskCPU > 0 && cpu > taskCPU {
 		return clientError("The sum of all container 'cpu' values cannot be greater than the value of the task 'cpu'.")
 	}
 	if taskMemory > 0 && memory > taskMemory {
 		return clientError("The sum of all container 'memory' values cannot be greater than the value of the task 'memory'.")
+	}
+	if taskMemory > 0 && reserved > taskMemory {
+		return clientError("The sum of all container 'memoryReservation' values cannot be greater than the value of the task 'memory'.")
 	}
 	return nil
 }

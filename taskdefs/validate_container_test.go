@@ -1,7 +1,9 @@
 package taskdefs
 
 import (
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestParse_RefusesDependencies(t *testing.T) {
@@ -83,7 +85,7 @@ func TestParse_RefusesLogs(t *testing.T) {
 	runRefusals(t, []refusal{
 		{"no driver", func(d object) { first(d)["logConfiguration"] = object{} }, "InvalidParameterException: containerDefinitions[0].logConfiguration.logDriver is required."},
 		{"unknown driver", logs("loki", nil), "InvalidParameterException: containerDefinitions[0].logConfiguration.logDriver: 'loki' is not one of json-file, syslog, journald, gelf, fluentd, awslogs, splunk, awsfirelens."},
-		{"not on Fargate", logs("json-file", nil), "ClientException: Log driver 'json-file' is not supported on Fargate. The supported log drivers are awslogs, splunk, awsfirelens."},
+		{"not on Fargate", logs("json-file", nil), "ClientException: json-file is not a valid log driver. Must be one of [awslogs, splunk, awsfirelens]"},
 		{"no options", logs("awslogs", nil), "ClientException: Log driver awslogs requires options: awslogs-region, awslogs-group"},
 		{"no group", logs("awslogs", object{"awslogs-region": "us-east-1"}), "ClientException: Log driver awslogs requires options: awslogs-group"},
 		{"no prefix", logs("awslogs", object{"awslogs-region": "us-east-1", "awslogs-group": "g"}), "ClientException: Fargate requires log configuration options to include awslogs-stream-prefix to support log driver awslogs."},
@@ -93,6 +95,31 @@ func TestParse_RefusesLogs(t *testing.T) {
 	})
 	if _, err := Parse(doc(t, logs("awslogs", good))); err != nil {
 		t.Error(err)
+	}
+	with := func(option, value string) func(object) {
+		options := object{option: value}
+		for k, v := range good {
+			options[k] = v
+		}
+		return logs("awslogs", options)
+	}
+	runRefusals(t, []refusal{
+		{"unknown option", with("awslogs-endpoint", "http://x"), "ClientException: Log driver awslogs disallows options: awslogs-endpoint"},
+		{"mode", with("mode", "fast"), "ClientException: Log driver awslogs option mode must be blocking or non-blocking, not 'fast'."},
+		{"buffer", with("max-buffer-size", "big"), "ClientException: Log driver awslogs option max-buffer-size 'big' is not a size."},
+		{"buffer when blocking", func(d object) {
+			with("mode", "blocking")(d)
+			first(d)["logConfiguration"].(object)["options"].(object)["max-buffer-size"] = "4m"
+		}, "ClientException: Log driver awslogs option max-buffer-size is only supported with mode non-blocking."},
+		{"create group", with("awslogs-create-group", "yes"), "ClientException: Log driver awslogs option awslogs-create-group must be true or false, not 'yes'."},
+		{"firelens without router", logs("awsfirelens", nil), "ClientException: When awsfirelens log driver is specified in log configuration, a firelens configuration object must be specified."},
+		{"router without logs", func(d object) { first(d)["firelensConfiguration"] = object{"type": "fluentbit"} },
+			"ClientException: When a firelensConfiguration object is specified, at least one container has to be configured with the awsfirelens log driver."},
+	})
+	for option, value := range map[string]string{"mode": "non-blocking", "max-buffer-size": "25m", "awslogs-create-group": "true", "awslogs-datetime-format": "%Y"} {
+		if _, err := Parse(doc(t, with(option, value))); err != nil {
+			t.Errorf("%s: %v", option, err)
+		}
 	}
 	if _, err := Parse(doc(t, logs("json-file", nil), ec2)); err != nil {
 		t.Errorf("json-file on EC2: %v", err)
@@ -123,6 +150,76 @@ func TestParse_RefusesEnvironment(t *testing.T) {
 			first(d)["secrets"] = env(object{"name": "KEY", "valueFrom": "k"}, object{"name": "KEY", "valueFrom": "l"})
 		}, shared},
 	})
+}
+
+func TestParse_RefusesEnvironmentFiles(t *testing.T) {
+	files := func(n int, value string) func(object) {
+		return func(d object) {
+			var l []any
+			for range n {
+				l = append(l, object{"type": "s3", "value": value})
+			}
+			first(d)["environmentFiles"] = l
+		}
+	}
+	const good = "arn:aws:s3:::bucket/web.env"
+	runRefusals(t, []refusal{
+		{"eleven", files(11, good), "ClientException: The maximum number of environment files was exceeded. Specify ten or less and try again."},
+		{"no ARN", files(1, "bucket/web.env"), "ClientException: Invalid arn syntax."},
+		{"type", func(d object) { first(d)["environmentFiles"] = []any{object{"type": "file", "value": good}} },
+			"InvalidParameterException: containerDefinitions[0].environmentFiles[0].type: 'file' is not one of s3."},
+	})
+	if _, err := Parse(doc(t, files(10, good))); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParse_RefusesImages(t *testing.T) {
+	image := func(name string) func(object) { return func(d object) { first(d)["image"] = name } }
+	const invalid = "ClientException: Container.image contains invalid characters."
+	runRefusals(t, []refusal{
+		{"space", image("app:1 "), invalid},
+		{"variable", image("$IMAGE:$TAG"), invalid},
+		{"short digest", image("app@sha256:12"), invalid},
+		{"ECR without role", image("123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1"), "ClientException: Fargate requires task definition to have execution role ARN to support ECR images."},
+	})
+	for _, name := range []string{"app", "localhost:5000/a_b/c.d-e:1.0", "app@sha256:" + strings.Repeat("0f", 32), "app:1@sha256:" + strings.Repeat("0F", 32)} {
+		if _, err := Parse(doc(t, image(name))); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestParse_RefusesProxies(t *testing.T) {
+	proxy := func(d object) { d["proxyConfiguration"] = object{"containerName": "envoy"} }
+	runRefusals(t, []refusal{
+		{"bridge", func(d object) { ec2(d); proxy(d) }, "ClientException: APPMESH proxy configuration is only supported in networkMode=awsvpc."},
+		{"no container", proxy, "ClientException: Proxy container [envoy] does not exist."},
+	})
+}
+
+func TestParse_RefusesEFS(t *testing.T) {
+	efs := func(e object) func(object) {
+		return func(d object) {
+			e["fileSystemId"] = "fs-1"
+			d["volumes"] = []any{object{"name": "v", "efsVolumeConfiguration": e}}
+		}
+	}
+	point, iam := object{"accessPointId": "fsap-1"}, object{"iam": "ENABLED"}
+	runRefusals(t, []refusal{
+		{"root of an access point", efs(object{"rootDirectory": "/data", "transitEncryption": "ENABLED", "authorizationConfig": point}),
+			`ClientException: When using an EFS access point, the root directory must either be set to "/" or be omitted.`},
+		{"access point in the clear", efs(object{"authorizationConfig": point}), "ClientException: EFS access points require TransitEncryption to be enabled."},
+		{"IAM in the clear", efs(object{"authorizationConfig": iam}), "ClientException: EFS IAM authorization requires TransitEncryption to be enabled."},
+		{"port in the clear", efs(object{"transitEncryptionPort": 2999}), "ClientException: TransitEncryptionPort requires that TransitEncryption is enabled."},
+		{"two kinds", func(d object) {
+			efs(object{})(d)
+			d["volumes"].([]any)[0].(object)["configuredAtLaunch"] = true
+		}, "ClientException: Volume 'v' may have only one configuration."},
+	})
+	if _, err := Parse(doc(t, efs(object{"transitEncryption": "ENABLED", "authorizationConfig": object{"accessPointId": "fsap-1", "iam": "ENABLED"}}))); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestParse_RefusesVolumes(t *testing.T) {
@@ -158,7 +255,28 @@ func TestParse_RefusesRestartPolicies(t *testing.T) {
 	}
 	runRefusals(t, []refusal{
 		{"no enabled", policy(object{}), "InvalidParameterException: containerDefinitions[0].restartPolicy.enabled is required."},
-		{"period", policy(object{"enabled": true, "restartAttemptPeriod": 59}), "InvalidParameterException: containerDefinitions[0].restartPolicy.restartAttemptPeriod: 59 is not between 60 and 1800."},
+		{"period", policy(object{"enabled": true, "restartAttemptPeriod": 59}), "ClientException: the 'restartAttemptPeriod' setting for container 'app' must be between 60 and 1800"},
+		{"long period", policy(object{"enabled": true, "restartAttemptPeriod": 1801}), "ClientException: the 'restartAttemptPeriod' setting for container 'app' must be between 60 and 1800"},
 		{"codes", policy(object{"enabled": true, "ignoredExitCodes": codes}), "ClientException: Container 'app' ignores more than 50 exit codes in its restart policy."},
 	})
+}
+
+func TestRestartPolicy_WhatItRestarts(t *testing.T) {
+	var none *ContainerRestartPolicy
+	some := &ContainerRestartPolicy{Enabled: true, IgnoredExitCodes: []int{0, 3}}
+	for _, c := range []struct {
+		policy *ContainerRestartPolicy
+		code   int
+		want   bool
+	}{{none, 1, false}, {some, 1, true}, {some, 0, false}, {some, 3, false}, {&ContainerRestartPolicy{}, 1, false}} {
+		if got := c.policy.Restarts(c.code); got != c.want {
+			t.Errorf("%+v, exit %d: %t", c.policy, c.code, got)
+		}
+	}
+	if d := some.AttemptPeriod(); d != 5*time.Minute {
+		t.Errorf("the default period is %s", d)
+	}
+	if d := (ContainerRestartPolicy{RestartAttemptPeriod: 60}).AttemptPeriod(); d != time.Minute {
+		t.Errorf("a period of 60 is %s", d)
+	}
 }

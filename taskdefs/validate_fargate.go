@@ -41,6 +41,26 @@ func checkFargate(d *TaskDefinition) error {
 		if err := checkFargateContainer(c); err != nil {
 			return err
 		}
+		if isECR(c.Image) && d.ExecutionRoleARN == "" {
+			return clientError("Fargate requires task definition to have execution role ARN to support ECR images.") // ECS-114
+		}
+	}
+	return nil
+}
+
+// The CPU units that a task may have outside Fargate (ECS-283).
+const (
+	minTaskCPU = 128
+	maxTaskCPU = 196608
+)
+
+// checkOutsideFargate applies what a definition that doesn't require FARGATE must satisfy.
+func checkOutsideFargate(d *TaskDefinition) error {
+	if cpu, err := strconv.Atoi(d.CPU); err == nil && (cpu < minTaskCPU || cpu > maxTaskCPU) {
+		return clientError("Invalid 'cpu' setting for task.")
+	}
+	if d.EphemeralStorage != nil && len(d.RequiresCompatibilities) > 0 {
+		return clientError("Tasks using the EC2 launch type do not support EphemeralStorage.") // ECS-115
 	}
 	return nil
 }
@@ -89,7 +109,7 @@ func checkFargateContainer(c ContainerDefinition) error {
 	case len(c.DockerSecurityOptions) > 0:
 		return notOnFargate("dockerSecurityOptions")
 	case len(c.ResourceRequirements) > 0:
-		return notOnFargate("resourceRequirements")
+		return clientError("Tasks using the Fargate launch type do not support GPU resource requirements.")
 	case c.LinuxParameters == nil:
 		return nil
 	}

@@ -2,32 +2,49 @@ package taskdefs
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 const maxPort = 65535
 
+// bridged reports whether the task's containers are on the host's bridge, which they are
+// unless the definition says otherwise.
+func bridged(d *TaskDefinition) bool { return d.NetworkMode == "" || d.NetworkMode == "bridge" }
+
 func checkNetworkMode(d *TaskDefinition) error {
+	if d.EnableFaultInjection && d.NetworkMode != "awsvpc" && d.NetworkMode != "host" {
+		return clientError("Fault injection is only supported when networkMode is awsvpc or host.") // ECS-287
+	}
 	for _, c := range d.ContainerDefinitions {
-		if len(c.PortMappings) > 0 && d.NetworkMode == "none" {
-			return clientError("Port mappings are not supported on container when networkMode=none.")
-		}
-		if d.NetworkMode != "awsvpc" {
-			continue
-		}
-		if err := refuseWithAWSVPC(c); err != nil {
+		if err := checkContainerNetwork(d, c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func checkContainerNetwork(d *TaskDefinition, c ContainerDefinition) error {
+	switch {
+	case len(c.PortMappings) > 0 && d.NetworkMode == "none":
+		return clientError("Port mappings are not supported on container when networkMode=none.")
+	case len(c.Links) > 0 && !bridged(d):
+		return clientError("Links are not supported when networkMode=%s.", d.NetworkMode)
+	case d.NetworkMode == "awsvpc":
+		return refuseWithAWSVPC(c)
+	case d.NetworkMode == "host" && slices.ContainsFunc(c.SystemControls, ofNetwork):
+		return clientError("Network namespace system controls are not supported on container when networkMode=host.") // ECS-288
+	}
+	return nil
+}
+
+func ofNetwork(s SystemControl) bool { return strings.HasPrefix(s.Namespace, "net.") }
+
 // refuseWithAWSVPC names what the task's own network interface rules out (ECS-109).
 func refuseWithAWSVPC(c ContainerDefinition) error {
 	switch {
-	case len(c.Links) > 0:
-		return clientError("Links are not supported when networkMode=awsvpc.")
 	case c.Hostname != "":
 		return clientError("hostname is not supported on container when networkMode=awsvpc.")
 	case len(c.ExtraHosts) > 0:
@@ -43,7 +60,7 @@ func refuseWithAWSVPC(c ContainerDefinition) error {
 }
 
 func checkPorts(d *TaskDefinition) error {
-	used := map[string]bool{}
+	used := portsUsed{}
 	names := map[string]bool{}
 	for _, c := range d.ContainerDefinitions {
 		for _, p := range c.PortMappings {
@@ -54,19 +71,23 @@ func checkPorts(d *TaskDefinition) error {
 				return clientError("port mapping name is already used.")
 			}
 			names[p.Name] = true
-			key, claims := claim(d, p)
-			if claims && used[key] {
-				return clientError("Container '%s' maps port %s, which is already used in this task definition.", c.Name, key)
+			if err := used.claim(d, c, p); err != nil {
+				return err
 			}
-			used[key] = true
 		}
 	}
 	return nil
 }
 
+// portName is what a port mapping may be called (ECS-289).
+var portName = regexp.MustCompile(`^[a-z0-9_][a-z0-9_-]{0,63}$`)
+
 func checkPort(d *TaskDefinition, c ContainerDefinition, p PortMapping) error {
+	if p.Name != "" && !portName.MatchString(p.Name) {
+		return clientError("Invalid port mapping name '%s' for container '%s'.", p.Name, c.Name)
+	}
 	if p.ContainerPortRange != "" {
-		return checkPortRange(c, p)
+		return checkPortRange(d, c, p)
 	}
 	if p.ContainerPort < 1 || p.ContainerPort > maxPort {
 		return clientError("Invalid 'containerPort' setting for container '%s'.", c.Name)
@@ -80,29 +101,62 @@ func checkPort(d *TaskDefinition, c ContainerDefinition, p PortMapping) error {
 	return nil
 }
 
-func checkPortRange(c ContainerDefinition, p PortMapping) error {
+func checkPortRange(d *TaskDefinition, c ContainerDefinition, p PortMapping) error {
 	if p.ContainerPort != 0 || p.HostPort != 0 {
 		return clientError("cannot specify both single port and port range.")
 	}
-	from, to, ok := strings.Cut(p.ContainerPortRange, "-")
-	low, err1 := strconv.Atoi(from)
-	high, err2 := strconv.Atoi(to)
-	if !ok || err1 != nil || err2 != nil || low < 1 || high > maxPort || low > high {
+	low, high, ok := portRange(p.ContainerPortRange)
+	if !ok || low < 1 || high > maxPort || low >= high || d.NetworkMode == "host" {
 		return clientError("Invalid 'containerPortRange' setting for container '%s'.", c.Name)
 	}
 	return nil
 }
 
-// claim returns the port that a mapping takes for itself, if any. In bridge mode host
-// port 0 is chosen by the engine and can't clash.
-func claim(d *TaskDefinition, p PortMapping) (string, bool) {
+func portRange(text string) (low, high int, ok bool) {
+	from, to, ok := strings.Cut(text, "-")
+	low, err1 := strconv.Atoi(from)
+	high, err2 := strconv.Atoi(to)
+	return low, high, ok && err1 == nil && err2 == nil
+}
+
+// portsUsed holds the ports that a definition's mappings take, as port/protocol, and on
+// the bridge, where each container has ports of its own, also container/port/protocol.
+type portsUsed map[string]bool
+
+// claim takes the ports of a mapping. On the bridge, host port 0 is chosen by the engine and
+// can't clash (ECS-108).
+func (u portsUsed) claim(d *TaskDefinition, c ContainerDefinition, p PortMapping) error {
 	protocol := p.Protocol
 	if protocol == "" {
 		protocol = "tcp"
 	}
+	if low, high, ok := portRange(p.ContainerPortRange); ok {
+		return u.claimRange(d, c, low, high, protocol)
+	}
 	port := p.ContainerPort
-	if d.NetworkMode == "" || d.NetworkMode == "bridge" {
+	if bridged(d) {
 		port = p.HostPort
 	}
-	return fmt.Sprintf("%d/%s", port, protocol), port != 0
+	key := fmt.Sprintf("%d/%s", port, protocol)
+	if port != 0 && u[key] {
+		return clientError("%s host port '%d' is mapped multiple times in task.", strings.ToUpper(protocol), port)
+	}
+	u[key] = true
+	return nil
+}
+
+// claimRange takes a range of container ports: of the task, or on the bridge of one container.
+func (u portsUsed) claimRange(d *TaskDefinition, c ContainerDefinition, low, high int, protocol string) error {
+	scope := ""
+	if bridged(d) {
+		scope = c.Name + "/"
+	}
+	for port := low; port <= high; port++ {
+		key := fmt.Sprintf("%s%d/%s", scope, port, protocol)
+		if u[key] {
+			return clientError("container port is used multiple times in task.")
+		}
+		u[key] = true
+	}
+	return nil
 }

@@ -64,6 +64,12 @@ func TestParse_RefusesMemory(t *testing.T) {
 		{"container above task", func(d object) { first(d)["memory"] = 513 }, "ClientException: The 'memory' setting for container 'app' is greater than for the task."},
 		{"sum of cpu", func(d object) { first(d)["cpu"] = 200; add(d, object{"name": "b", "image": "i", "cpu": 57}) }, fmt.Sprintf(sum, "cpu", "cpu")},
 		{"sum of memory", func(d object) { first(d)["memory"] = 500; add(d, object{"name": "b", "image": "i", "memory": 13}) }, fmt.Sprintf(sum, "memory", "memory")},
+		{"sum of reservations", func(d object) {
+			first(d)["memoryReservation"] = 500
+			add(d, object{"name": "b", "image": "i", "memoryReservation": 13})
+		}, fmt.Sprintf(sum, "memoryReservation", "memory")},
+		{"EC2 cpu low", func(d object) { ec2(d); d["cpu"] = "127" }, "ClientException: Invalid 'cpu' setting for task."},
+		{"EC2 cpu high", func(d object) { ec2(d); d["cpu"] = "193 vCPU" }, "ClientException: Invalid 'cpu' setting for task."},
 		{"negative cpu", func(d object) { first(d)["cpu"] = -1 }, "ClientException: Invalid 'cpu' setting for container 'app'."},
 	})
 }
@@ -88,7 +94,21 @@ func TestParse_RefusesPorts(t *testing.T) {
 		{"range backwards", port(object{"containerPortRange": "8010-8000"}), "ClientException: Invalid 'containerPortRange' setting for container 'app'."},
 		{"same port twice", func(d object) {
 			add(d, object{"name": "b", "image": "i", "portMappings": []any{object{"containerPort": 3000}}})
-		}, "ClientException: Container 'b' maps port 3000/tcp, which is already used in this task definition."},
+		}, "ClientException: TCP host port '3000' is mapped multiple times in task."},
+		{"host port twice", func(d object) {
+			ec2(d)
+			first(d)["portMappings"] = []any{object{"containerPort": 53, "hostPort": 53, "protocol": "udp"}, object{"containerPort": 54, "hostPort": 53, "protocol": "udp"}}
+		}, "ClientException: UDP host port '53' is mapped multiple times in task."},
+		{"ranges overlap", func(d object) {
+			first(d)["portMappings"] = []any{object{"containerPortRange": "8000-8010"}, object{"containerPortRange": "8010-8020"}}
+		}, "ClientException: container port is used multiple times in task."},
+		{"range of one", port(object{"containerPortRange": "8000-8000"}), "ClientException: Invalid 'containerPortRange' setting for container 'app'."},
+		{"range on the host", func(d object) {
+			ec2(d)
+			d["networkMode"] = "host"
+			port(object{"containerPortRange": "8000-8010"})(d)
+		}, "ClientException: Invalid 'containerPortRange' setting for container 'app'."},
+		{"name", port(object{"containerPort": 1, "name": "-web"}), "ClientException: Invalid port mapping name '-web' for container 'app'."},
 		{"same name twice", func(d object) {
 			first(d)["portMappings"] = []any{object{"containerPort": 1, "name": "web"}, object{"containerPort": 2, "name": "web"}}
 		}, "ClientException: port mapping name is already used."},
@@ -102,6 +122,48 @@ func TestParse_BridgePortsMayRepeatInContainers(t *testing.T) {
 	}))
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestParse_BridgeRangesAreOfOneContainer: on the bridge, each container has ports of its own.
+func TestParse_BridgeRangesAreOfOneContainer(t *testing.T) {
+	ranged := []any{object{"containerPortRange": "8000-8010"}}
+	share := func(d object) {
+		first(d)["portMappings"] = ranged
+		add(d, object{"name": "b", "image": "i", "portMappings": ranged})
+	}
+	if _, err := Parse(doc(t, ec2, share)); err != nil {
+		t.Error(err)
+	}
+	_, err := Parse(doc(t, share))
+	wantError(t, err, "ClientException: container port is used multiple times in task.")
+}
+
+func TestParse_RefusesWithNetworkModes(t *testing.T) {
+	mode := func(m string, more func(object)) func(object) {
+		return func(d object) { ec2(d); d["networkMode"] = m; first(d)["portMappings"] = []any{}; more(d) }
+	}
+	links := func(d object) { add(d, object{"name": "db", "image": "i"}); first(d)["links"] = []any{"db"} }
+	faults := func(d object) { d["enableFaultInjection"] = true }
+	sysctl := func(d object) {
+		first(d)["systemControls"] = []any{object{"namespace": "net.ipv4.tcp_keepalive_time", "value": "500"}}
+	}
+	runRefusals(t, []refusal{
+		{"links on the host", mode("host", links), "ClientException: Links are not supported when networkMode=host."},
+		{"links with none", mode("none", links), "ClientException: Links are not supported when networkMode=none."},
+		{"faults on the bridge", mode("bridge", faults), "ClientException: Fault injection is only supported when networkMode is awsvpc or host."},
+		{"sysctl on the host", mode("host", sysctl), "ClientException: Network namespace system controls are not supported on container when networkMode=host."},
+		{"mode", func(d object) { d["networkMode"] = "overlay" }, "InvalidParameterException: networkMode: 'overlay' is not one of bridge, host, awsvpc, none."},
+	})
+	for name, change := range map[string]func(object){
+		"links": mode("bridge", links), "faults": mode("host", faults), "sysctl": mode("bridge", sysctl), "none": mode("none", func(object) {}),
+		"host ports": mode("host", func(d object) {
+			first(d)["portMappings"] = []any{object{"containerPort": 80}, object{"containerPort": 81, "hostPort": 81}}
+		}),
+	} {
+		if _, err := Parse(doc(t, change)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -141,6 +203,11 @@ func TestParse_RefusesOnFargate(t *testing.T) {
 		{"capability", linux("capabilities", object{"add": []any{"SYS_PTRACE", "NET_ADMIN"}}), "ClientException: NET_ADMIN is not allowed on Fargate."},
 		{"small disk", set("ephemeralStorage", object{"sizeInGiB": 20}), "ClientException: EphemeralStorage size should be at least 21."},
 		{"big disk", set("ephemeralStorage", object{"sizeInGiB": 201}), "ClientException: EphemeralStorage size should be at most 200."},
+		{"GPU", container("resourceRequirements", []any{object{"type": "GPU", "value": "1"}}), "ClientException: Tasks using the Fargate launch type do not support GPU resource requirements."},
+		{"disk of EC2", func(d object) {
+			ec2(d)
+			d["requiresCompatibilities"], d["ephemeralStorage"] = []any{"EC2"}, object{"sizeInGiB": 30}
+		}, "ClientException: Tasks using the EC2 launch type do not support EphemeralStorage."},
 		{"stopTimeout", container("stopTimeout", 121), "ClientException: Invalid 'stopTimeout' setting for container 'app'. On Fargate it must be between 2 and 120 seconds."},
 		{"startTimeout", container("startTimeout", 1), "ClientException: Invalid 'startTimeout' setting for container 'app'. On Fargate it must be between 2 and 120 seconds."},
 	})
@@ -189,4 +256,11 @@ func TestParse_RefusesPlatforms(t *testing.T) {
 			d["inferenceAccelerators"] = []any{object{"deviceName": "a", "deviceType": "eia1"}}
 		}, "ClientException: Unsupported field 'inferenceAccelerators'."},
 	})
+}
+
+func TestParse_RefusesLongDocuments(t *testing.T) {
+	_, err := Parse(doc(t, func(d object) { first(d)["dockerLabels"] = object{"a": strings.Repeat("x", 64<<10)} }))
+	if err == nil || !strings.HasPrefix(err.Error(), "ClientException: The task definition is ") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -15,11 +15,50 @@ func checkVolumes(d *TaskDefinition) error {
 			return clientError("Duplicate volume name '%s'.", v.Name)
 		}
 		names[v.Name] = true
+		if err := checkVolume(v); err != nil {
+			return err
+		}
 	}
 	for _, c := range d.ContainerDefinitions {
 		if err := checkMounts(d, c, names); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkVolume: a volume is of one kind, and EFS has rules of its own (ECS-286).
+func checkVolume(v Volume) error {
+	kinds := 0
+	for _, given := range []bool{v.Host != nil && v.Host.SourcePath != "", v.DockerVolume != nil, v.EFSVolume != nil, v.S3FilesVolume != nil, v.FSxWindowsFileServer != nil, v.ConfiguredAtLaunch} {
+		if given {
+			kinds++
+		}
+	}
+	if kinds > 1 {
+		return clientError("Volume '%s' may have only one configuration.", v.Name)
+	}
+	if v.EFSVolume != nil {
+		return checkEFS(*v.EFSVolume)
+	}
+	return nil
+}
+
+func checkEFS(e EFSVolume) error {
+	auth := e.AuthorizationConfig
+	if auth == nil {
+		auth = &EFSAuthorization{}
+	}
+	encrypted := e.TransitEncryption == "ENABLED"
+	switch {
+	case auth.AccessPointID != "" && e.RootDirectory != "" && e.RootDirectory != "/":
+		return clientError("When using an EFS access point, the root directory must either be set to \"/\" or be omitted.")
+	case auth.IAM == "ENABLED" && !encrypted:
+		return clientError("EFS IAM authorization requires TransitEncryption to be enabled.")
+	case auth.AccessPointID != "" && !encrypted:
+		return clientError("EFS access points require TransitEncryption to be enabled.")
+	case e.TransitEncryptionPort != 0 && !encrypted:
+		return clientError("TransitEncryptionPort requires that TransitEncryption is enabled.")
 	}
 	return nil
 }
