@@ -74,10 +74,11 @@ type Balancer struct {
 	subscribersMu sync.Mutex
 	subscribers   map[chan struct{}]bool
 
-	cookieKey []byte  // seals stickiness cookies; made once for all runs
-	outside   outside // what the last snapshot took from elsewhere; under mu
-	version   int64   // of the last snapshot; under mu
-	lastEvent int64   // the highest number of an event committed; under mu
+	taskFaults map[string]TaskFault // by task ARN; under mu
+	cookieKey  []byte               // seals stickiness cookies; made once for all runs
+	outside    outside              // what the last snapshot took from elsewhere; under mu
+	version    int64                // of the last snapshot; under mu
+	lastEvent  int64                // the highest number of an event committed; under mu
 }
 
 // view is what readers see: a state, and what the node said about it.

@@ -151,7 +151,7 @@ func (b *Balancer) compileTargetGroup(tg *TargetGroup, targets []*registration) 
 		compiled.HealthCheck.Port = number(h.Port)
 	}
 	for _, r := range targets {
-		compiled.Targets = append(compiled.Targets, compileTarget(r))
+		compiled.Targets = append(compiled.Targets, b.compileTarget(r))
 	}
 	return compiled
 }
@@ -176,11 +176,11 @@ func (tg *TargetGroup) compileStickiness() *node.Stickiness {
 	return s
 }
 
-func compileTarget(r *registration) node.Target {
+func (b *Balancer) compileTarget(r *registration) node.Target {
 	addr, _ := netip.ParseAddr(r.Target.ID)
 	return node.Target{
 		Registration: r.ID, Addr: netip.AddrPortFrom(addr, uint16(r.Target.Port)), Task: r.Target.Task, Zone: r.Target.AvailabilityZone,
-		CheckFrom: r.CheckFrom, Draining: r.draining(), DrainFrom: r.DrainFrom, DrainUntil: r.DrainUntil, State: node.State(r.Health),
+		CheckFrom: r.CheckFrom, Draining: r.draining(), DrainFrom: r.DrainFrom, DrainUntil: r.DrainUntil, State: node.State(r.Health), Fault: b.faultOf(r.Target.Task),
 	}
 }
 

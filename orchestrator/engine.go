@@ -101,9 +101,11 @@ const (
 type ContainerObservation struct {
 	Name        string // as in the task definition
 	RuntimeID   string // the container id
+	RuntimeName string // the container's name there
 	Image       string
 	ImageDigest string // image id, sha256:…
 	Status      ContainerStatus
+	CreatedAt   time.Time
 	StartedAt   time.Time
 	FinishedAt  time.Time
 	ExitCode    int

@@ -76,6 +76,11 @@ func (x *exchange) dial(t *target) (net.Conn, timeline.Cause, error) {
 // after three seconds; a VPC drops the packets in silence while TCP repeats its SYN until the
 // connect timeout (ALB-013). So the SYN is repeated here. Nothing of the request is sent before.
 func (x *exchange) knock(ctx context.Context, t *target) (net.Conn, error) {
+	if f := x.impaired; f != nil {
+		if err := await(ctx, f.handshake()); err != nil {
+			return nil, err
+		}
+	}
 	for {
 		conn, err := x.node.dial(ctx, x.route.lb.Source, x.route.lb.Mark, t.addr)
 		if err == nil || !vanished(err) {

@@ -31,10 +31,12 @@ type exchange struct {
 	text      []byte   // backs head and what describe composes
 
 	back     back
-	sent     time.Time    // request head written to the target
-	since    time.Time    // the target is awaited since then
-	up       *upload      // the only reader of the request's body until it is over
-	activity atomic.Int64 // Unix nanoseconds of the last byte of an upload
+	sent     time.Time     // request head written to the target
+	since    time.Time     // the target is awaited since then
+	late     time.Duration // a fault has kept the response's head back for so long
+	impaired *TargetFault  // acts on this exchange; nil: none
+	up       *upload       // the only reader of the request's body until it is over
+	activity atomic.Int64  // Unix nanoseconds of the last byte of an upload
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -65,7 +67,7 @@ func (x *exchange) begin(l *listener, r *route, f front, p *peer, now time.Time)
 	}
 	x.req = request{fields: x.req.fields[:0]}
 	x.affinity = affinity{}
-	x.headBytes, x.back, x.up, x.sent, x.since = 0, nil, nil, time.Time{}, time.Time{}
+	x.headBytes, x.back, x.up, x.sent, x.since, x.late, x.impaired = 0, nil, nil, time.Time{}, time.Time{}, 0, nil
 	x.activity.Store(0)
 	x.tunnelled = [2]int64{}
 }

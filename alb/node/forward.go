@@ -84,6 +84,7 @@ func (x *exchange) reroute() bool {
 
 // ask puts the request to the target and relays its answer.
 func (x *exchange) ask(t *target) {
+	x.impaired = x.fault(t)
 	if cause, err := x.reach(t); err != nil {
 		x.front.unwatch()
 		x.failTarget(cause, err)
@@ -179,6 +180,11 @@ func (x *exchange) awaitHead() error {
 			x.expectTarget(time.Now())
 			continue
 		}
+		if err == nil && x.impaired != nil {
+			if err = x.withhold(x.impaired); err != nil {
+				return err
+			}
+		}
 		if err == nil || !isTimeout(err) || !x.waitLonger() {
 			x.noteFirst()
 			return err
@@ -188,7 +194,7 @@ func (x *exchange) awaitHead() error {
 
 func (x *exchange) noteFirst() {
 	if first := x.back.first(); !first.IsZero() && x.o.TargetTime < 0 {
-		x.o.TargetTime = max(0, first.Sub(x.sent))
+		x.o.TargetTime = max(0, first.Sub(x.sent)) + x.late
 	}
 }
 

@@ -50,7 +50,8 @@ type checkSettings struct {
 	mark    uint32
 	from    time.Time
 	to      netip.AddrPort
-	version string   // HTTP1 (or empty), HTTP2 or GRPC
+	version string // HTTP1 (or empty), HTTP2 or GRPC
+	fault   *TargetFault
 	users   []string // the load balancers that use the group: app/name/id
 }
 
@@ -220,11 +221,21 @@ func (p probe) plain(err error, timeout time.Duration) string {
 
 // askHealth connects, asks and reads the status.
 func (n *Node) askHealth(ctx context.Context, s *checkSettings) (int, error) {
+	if s.impaired() {
+		if err := await(ctx, s.fault.handshake()); err != nil {
+			return 0, err
+		}
+	}
 	conn, err := n.dial(ctx, s.source, s.mark, s.to)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
+	if s.impaired() { // the answer is as late as one to a request
+		if err := await(ctx, s.fault.answer()); err != nil {
+			return 0, err
+		}
+	}
 	if deadline, ok := ctx.Deadline(); ok {
 		conn.SetDeadline(deadline)
 	}

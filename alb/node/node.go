@@ -159,6 +159,7 @@ func (n *Node) applyGroup(g TargetGroup, life *groupLife, users []string) *group
 			}
 		}
 		t.listed = true
+		t.fault.Store(spec.Fault)
 		t.health.settings.Store(checkFor(g, spec, users))
 		compiled.add(t)
 	}
@@ -175,7 +176,7 @@ func checkFor(g TargetGroup, t Target, users []string) *checkSettings {
 	if g.HealthCheck.Port != 0 {
 		to = netip.AddrPortFrom(to.Addr(), uint16(g.HealthCheck.Port))
 	}
-	return &checkSettings{HealthCheck: g.HealthCheck, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to, version: g.ProtocolVersion, users: users}
+	return &checkSettings{HealthCheck: g.HealthCheck, source: g.Source, mark: g.Mark, from: t.CheckFrom, to: to, fault: t.Fault, version: g.ProtocolVersion, users: users}
 }
 
 // applyDraining begins what drains, and lets go of what is not registered any more.

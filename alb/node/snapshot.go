@@ -211,9 +211,10 @@ type Target struct {
 	CheckFrom time.Time `json:"checkFrom,omitzero"`
 	// Draining targets get no new request after DrainFrom (deregistration propagation);
 	// requests in flight are cut at DrainUntil.
-	Draining   bool      `json:"draining,omitempty"`
-	DrainFrom  time.Time `json:"drainFrom,omitzero"`
-	DrainUntil time.Time `json:"drainUntil,omitzero"`
+	Draining   bool         `json:"draining,omitempty"`
+	DrainFrom  time.Time    `json:"drainFrom,omitzero"`
+	DrainUntil time.Time    `json:"drainUntil,omitzero"`
+	Fault      *TargetFault `json:"fault,omitempty"` // injected; nil: none
 	// State is the last state the control plane knows. It seeds the node's own state when
 	// it sees this registration for the first time (after a restart); afterwards it is ignored.
 	State State `json:"state"`

@@ -26,9 +26,10 @@ type target struct {
 	drainFrom  atomic.Int64 // Unix nanoseconds; 0: not draining
 	drainUntil atomic.Int64 // Unix nanoseconds; 0: no deadline
 	draining   atomic.Bool
-	firstBatch atomic.Bool  // registered with an empty group, and not healthy since
-	slowFrom   atomic.Int64 // Unix nanoseconds: since when it is in slow start; 0: it is not
-	listed     bool         // in the last snapshot; owned by Node.mu
+	firstBatch atomic.Bool                 // registered with an empty group, and not healthy since
+	fault      atomic.Pointer[TargetFault] // injected; nil: none
+	slowFrom   atomic.Int64                // Unix nanoseconds: since when it is in slow start; 0: it is not
+	listed     bool                        // in the last snapshot; owned by Node.mu
 
 	pool pool
 	h2   h2Pool

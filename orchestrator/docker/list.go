@@ -145,9 +145,11 @@ func observation(c container.InspectResponse) orchestrator.ContainerObservation 
 	obs := orchestrator.ContainerObservation{
 		Name:        c.Config.Labels[labelContainer],
 		RuntimeID:   c.ID,
+		RuntimeName: strings.TrimPrefix(c.Name, "/"),
 		Image:       imageName(c.Config),
 		ImageDigest: c.Image,
 		Status:      status(c.State.Status),
+		CreatedAt:   parseTime(c.Created),
 		StartedAt:   parseTime(c.State.StartedAt),
 		Error:       c.State.Error,
 	}
