@@ -8,6 +8,7 @@
 //     ids are names for the same network.
 //   - A [Subnet] is a range of the VPC in one of three fake availability zones.
 //   - An [Interface] is the address of one task, or of one load balancer in one zone.
+//   - A warm interface is one that is kept ready: it belongs to no task yet and is in no group.
 //   - A [SecurityGroup] is a set of rules; an interface is a member of one or more.
 //   - To adopt an id is to create what it names under that very id, because users paste
 //     production documents whose subnets and groups exist elsewhere.

@@ -38,6 +38,14 @@ const balancerDescription = "ELB "
 // description says: "ELB app/name/id" (NET-030). All others belong to tasks.
 func (i Interface) LoadBalancer() bool { return strings.HasPrefix(i.Description, balancerDescription) }
 
+// Status is in-use, or available for one that is kept ready for a task.
+func (i Interface) Status() string {
+	if i.Warm() {
+		return "available"
+	}
+	return "in-use"
+}
+
 func (i Interface) attribute(name string) ([]string, bool) {
 	switch name {
 	case "network-interface-id":
@@ -61,7 +69,7 @@ func (i Interface) attribute(name string) ([]string, bool) {
 	case "attachment.attachment-id":
 		return []string{i.AttachmentID}, true
 	case "status":
-		return []string{"in-use"}, true
+		return []string{i.Status()}, true
 	case "interface-type":
 		return []string{"interface"}, true
 	}
@@ -114,9 +122,11 @@ func (tx *tx) createInterface(in CreateInterfaceInput) (Interface, error) {
 	if err != nil {
 		return Interface{}, err
 	}
-	groups, err := tx.groupsOrDefault(in.Groups)
-	if err != nil {
-		return Interface{}, err
+	var groups []string
+	if !strings.HasPrefix(in.Owner, WarmOwner) {
+		if groups, err = tx.groupsOrDefault(in.Groups); err != nil {
+			return Interface{}, err
+		}
 	}
 	subnet, address, err := tx.pickAddress(subnets, in.Zone)
 	if err != nil {
@@ -129,8 +139,7 @@ func (tx *tx) createInterface(in CreateInterfaceInput) (Interface, error) {
 		AttachmentID: newID("eni-attach-"), Created: tx.now,
 	}
 	tx.put(kindInterface, i.ID, i)
-	tx.event(timeline.Network, in.Owner, fmt.Sprintf("address %s in %s (%s) was given to %s", i.Address, i.SubnetID, i.Zone, in.Owner),
-		map[string]string{"interface": i.ID, "address": i.Address.String(), "subnet": i.SubnetID, "groups": strings.Join(groups, ",")})
+	tx.given(i)
 	return i, nil
 }
 
@@ -222,6 +231,10 @@ func (n *Network) DeleteInterfacesOf(ctx context.Context, owner string, now time
 func (tx *tx) deleteInterface(id string, now time.Time) {
 	i, ok := tx.interfaces[id]
 	if !ok || !i.Released.IsZero() {
+		return
+	}
+	if i.Warm() {
+		tx.forgetWarm(i)
 		return
 	}
 	until := now.Add(tx.config.Quarantine)

@@ -142,9 +142,9 @@ func (a api) interfaceShape(ctx context.Context, i network.Interface, groupNames
 	if i.LoadBalancer() {
 		requester = "amazon-elb"
 	}
-	return NetworkInterface{
+	shape := NetworkInterface{
 		NetworkInterfaceId: &i.ID, VpcId: &i.VPCID, SubnetId: &i.SubnetID, Description: &i.Description, InterfaceType: new("interface"),
-		AvailabilityZone: &i.Zone, AvailabilityZoneId: a.zoneID(i.Zone), MacAddress: &i.MAC, Status: new("in-use"),
+		AvailabilityZone: &i.Zone, AvailabilityZoneId: a.zoneID(i.Zone), MacAddress: &i.MAC, Status: new(i.Status()),
 		PrivateIpAddress: &address, PrivateDnsName: &i.PrivateDNSName, SourceDestCheck: new(true),
 		OwnerId: new(awsapi.CallFrom(ctx).Account), RequesterId: &requester, RequesterManaged: new(true),
 		PrivateIpAddresses: []NetworkInterfacePrivateIpAddress{{Primary: new(true), PrivateIpAddress: &address, PrivateDnsName: &i.PrivateDNSName}},
@@ -156,4 +156,8 @@ func (a api) interfaceShape(ctx context.Context, i network.Interface, groupNames
 			InstanceOwnerId: &requester, Status: new("attached"),
 		},
 	}
+	if i.Warm() {
+		shape.Attachment = nil
+	}
+	return shape
 }
