@@ -46,6 +46,10 @@ type Network interface {
 	DefaultVPC() network.VPC
 	// CreateInterface is idempotent per owner.
 	CreateInterface(ctx context.Context, in network.CreateInterfaceInput) (network.Interface, error)
+	// CreateWarmInterface makes an interface for no task yet. It is idempotent per id.
+	CreateWarmInterface(ctx context.Context, id string, subnets []string) (network.Interface, error)
+	// AssignInterface makes a warm interface its task's. It is idempotent per id and owner.
+	AssignInterface(ctx context.Context, id string, in network.CreateInterfaceInput) (network.Interface, error)
 	// CloseInterface makes connections to an interface be reset: what was behind it has ended.
 	CloseInterface(ctx context.Context, id string) error
 	// DeleteInterfacesOf deletes every interface of a task, also one that its row does not name.
@@ -82,6 +86,8 @@ type Config struct {
 	Machine string
 	Sweep   time.Duration
 	Logger  *slog.Logger
+	// WarmPool is how many task interfaces are kept ready, if the engine is a [Warmer].
+	WarmPool int
 	// Alarms, if set, tells the states of CloudWatch's alarms.
 	Alarms Alarms
 	// Secrets, if set, has the values of secrets and environment files; without it, a task that
@@ -110,6 +116,7 @@ type Controller struct {
 	clusters  map[string]*Cluster
 	services  map[string]*Service
 	tasks     map[string]*Task
+	warm      map[string]*WarmInterface
 	records   map[string]*ServiceDeployment
 	revisions map[string]*ServiceRevision
 	tokens    map[string]tokenUse // RunTask's client tokens
@@ -134,7 +141,7 @@ func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net
 		config: config, store: store, engine: engine, balancer: balancer, network: net, definitions: definitions,
 		clusters: map[string]*Cluster{}, services: map[string]*Service{}, tasks: map[string]*Task{},
 		records: map[string]*ServiceDeployment{}, revisions: map[string]*ServiceRevision{},
-		settings: map[string]string{}, tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
+		warm: map[string]*WarmInterface{}, settings: map[string]string{}, tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
 	}
 	c.runners.init()
 	c.watch.init()
@@ -149,6 +156,7 @@ const (
 	clusterRow  = "cluster/"
 	serviceRow  = "service/"
 	taskRow     = "task/"
+	warmRow     = "warm/"
 	recordRow   = "servicedeployment/"
 	revisionRow = "servicerevision/"
 )
@@ -167,6 +175,9 @@ func (c *Controller) load(ctx context.Context) error {
 		return err
 	}
 	if err := c.store.Load(ctx, "accountsettings", func(_ string, doc []byte) error { return json.Unmarshal(doc, &c.settings) }); err != nil {
+		return err
+	}
+	if err := loadRows(ctx, c.store, "warm", c.warm); err != nil {
 		return err
 	}
 	return loadRows(ctx, c.store, "task", c.tasks)

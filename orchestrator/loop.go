@@ -67,6 +67,7 @@ func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
 		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(),
 		Results: results, TickAt: c.tickAt, Records: c.records, Revisions: c.revisions, Alarms: states, Windows: windows,
+		WarmSize: c.warmSize(), Warm: c.warm, WarmSeen: seen.warm, Hosts: c.warmHosts(),
 		Definition: c.definition, Seq: c.store.NextSeq, ID: randomHex,
 	}
 }
@@ -89,6 +90,7 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 	for _, arn := range plan.Gone {
 		rows[c.rowOf(arn)] = nil
 	}
+	plan.warmRows(rows)
 	if err := c.store.Commit(ctx, rows, plan.Events); err != nil {
 		return fmt.Errorf("commit %d rows and %d events: %w", len(rows), len(plan.Events), err)
 	}
@@ -106,6 +108,7 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 		delete(c.records, arn)
 		delete(c.revisions, arn)
 	}
+	plan.publishWarm(c.warm)
 	for arn, at := range plan.TickAt {
 		c.tickAt[arn] = at
 	}
@@ -127,6 +130,7 @@ func (c *Controller) rowOf(arn string) string {
 // sight is one look at the engine. It is never changed.
 type sight struct {
 	tasks   map[string]TaskObservation // by task ARN
+	warm    map[string]bool            // by id: whether it can be joined; nil if there can be none
 	trouble string                     // why the engine is not known, empty if it is
 }
 
@@ -172,6 +176,10 @@ func (c *Controller) observeEngine(ctx context.Context) {
 
 func (c *Controller) look(ctx context.Context) {
 	list, err := c.engine.List(ctx)
+	var warm map[string]bool
+	if err == nil {
+		warm, err = c.lookWarm(ctx)
+	}
 	if err != nil {
 		c.watch.sight.Store(&sight{trouble: err.Error()})
 		return
@@ -180,7 +188,7 @@ func (c *Controller) look(ctx context.Context) {
 	for _, t := range list {
 		tasks[t.Task] = t
 	}
-	c.watch.sight.Store(&sight{tasks: tasks})
+	c.watch.sight.Store(&sight{tasks: tasks, warm: warm})
 }
 
 // watchEngine turns the engine's changes into pokes; when it loses them it subscribes again.

@@ -26,6 +26,11 @@ type Input struct {
 	Results   []Result                           // what runners reported since the last plan
 	TickAt    map[string]time.Time               // by service ARN: its next decision
 
+	WarmSize int                       // how many interfaces shall be ready
+	Warm     map[string]*WarmInterface // by id; never changed by the planner
+	WarmSeen map[string]bool           // by id: whether a task can join it; nil if it is not known
+	Hosts    map[string]string         // names that tasks can look up
+
 	Definition func(arn string) *taskdefs.TaskDefinition // nil if it is unknown
 	Seq        func() int64                              // the next event's number
 	ID         func(digits int) string                   // a new id of so many hex digits
@@ -36,7 +41,7 @@ type Result struct {
 	Task      string // ARN
 	Action    ActionKind
 	Err       error
-	Interface *TaskInterface // of Attach
+	Interface *TaskInterface // of Attach and Prepare
 }
 
 // ActionKind names one idempotent step outside the planner.
@@ -52,12 +57,15 @@ const (
 	Close      ActionKind = "close"  // nobody listens behind its interface any more
 	Remove     ActionKind = "remove" // remove its containers
 	Detach     ActionKind = "detach" // release its network interface
+
+	Prepare ActionKind = "prepare" // make a warm interface and its namespace
+	Discard ActionKind = "discard" // remove them
 )
 
 // Action is one step to take for a task. It carries identity only: the runner reads the row.
 type Action struct {
 	Kind  ActionKind
-	Task  string // ARN
+	Task  string // ARN; of Prepare and Discard "warm/" and an id
 	Cause int64
 }
 
@@ -72,6 +80,8 @@ type Plan struct {
 	Actions   []Action
 	TickAt    map[string]time.Time
 	Wake      time.Time // when to plan again though nothing happens; zero: never
+
+	Warm map[string]*WarmInterface // changed and new rows; nil: to delete
 }
 
 // planner builds one plan.
@@ -85,7 +95,8 @@ type planner struct {
 
 	failed   map[string]bool // tasks whose last action failed just now: not again at once
 	keys     map[*TaskInterface][]alb.TargetKey
-	underWay map[string]regCount // registrations that are under way, by service ARN
+	underWay map[string]regCount       // registrations that are under way, by service ARN
+	spread   map[string]map[string]int // live tasks, by service ARN and subnet; nil until it is needed
 }
 
 type regKey struct{ service, group string }
@@ -115,6 +126,7 @@ func Reconcile(in Input) Plan {
 	for i := range p.tasks {
 		p.act(i)
 	}
+	p.pool()
 	p.orphans()
 	return p.plan
 }
@@ -133,7 +145,7 @@ func newPlanner(in Input) *planner {
 	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}, failed: map[string]bool{}, keys: make(map[*TaskInterface][]alb.TargetKey, len(in.Tasks))}
 	p.plan.Services, p.plan.Tasks, p.plan.Records = map[string]*Service{}, map[string]*Task{}, map[string]*ServiceDeployment{}
 	p.plan.Revisions = map[string]*ServiceRevision{}
-	p.plan.TickAt = map[string]time.Time{}
+	p.plan.TickAt, p.plan.Warm = map[string]time.Time{}, map[string]*WarmInterface{}
 	p.tasks = make([]*Task, 0, len(in.Tasks))
 	for _, t := range in.Tasks {
 		p.tasks = append(p.tasks, t)
@@ -180,7 +192,7 @@ func (p *planner) serviceNow(arn string) *Service {
 
 // index returns the position of a task, -1 if there is none.
 func (p *planner) index(arn string) int {
-	if p.at == nil {
+	if len(p.at) != len(p.tasks) { // tasks are only added
 		p.at = make(map[string]int, len(p.tasks))
 		for i, t := range p.tasks {
 			p.at[t.ARN] = i

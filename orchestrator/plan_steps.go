@@ -260,6 +260,7 @@ func (p *planner) act(i int) {
 	switch t.Status {
 	case Provisioning:
 		if t.Interface == nil {
+			p.claimWarm(t)
 			p.action(Attach, t)
 		}
 	case Pending:

@@ -18,6 +18,10 @@ const retryAfter = time.Second
 
 // result takes in what a runner reported.
 func (p *planner) result(r Result) {
+	if r.Action == Prepare || r.Action == Discard {
+		p.warmResult(r)
+		return
+	}
 	i := p.index(r.Task)
 	if i < 0 {
 		return
@@ -30,6 +34,9 @@ func (p *planner) result(r Result) {
 	if r.Action == Run && errors.As(r.Err, &start) {
 		p.failedToStart(i, start)
 		return
+	}
+	if r.Action == Attach {
+		p.attachFailed(r)
 	}
 	t := p.edit(i)
 	*retryOf(t, r.Action) = p.in.Now.Add(retryAfter)
@@ -58,9 +65,13 @@ func (p *planner) succeeded(i int, r Result) {
 	}
 	switch r.Action {
 	case Attach:
+		if t.Interface != nil { // attached twice: a pass did not know yet that it was
+			return
+		}
 		t = p.edit(i)
 		t.Interface = r.Interface
 		t.AttachAt = p.in.Now.Add(p.in.Pace.Attach)
+		p.attached(t)
 	case Close:
 		p.edit(i).Closed = true
 	case Remove:

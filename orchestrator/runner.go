@@ -86,22 +86,24 @@ func laneOf(a Action) lane {
 		return lane{a.Task, "targets"}
 	case Close:
 		return lane{a.Task, "interface"}
+	case Prepare, Discard:
+		return lane{a.Task, "warm"}
 	}
 	return lane{a.Task, "containers"}
 }
 
 // dispatch starts an action, unless its lane is busy: then a later pass plans it again.
 func (c *Controller) dispatch(ctx context.Context, a Action) {
-	t := c.tasks[a.Task]
+	t, w := c.tasks[a.Task], c.warm[strings.TrimPrefix(a.Task, network.WarmOwner)]
 	run, ok := c.runners.claim(ctx, a)
 	if !ok {
 		return
 	}
 	go func() {
 		result := Result{Task: a.Task, Action: a.Kind}
-		result.Interface, result.Err = c.perform(withCause(run, a), a, t)
+		result.Interface, result.Err = c.perform(withCause(run, a), a, t, w)
 		c.note(a, result.Err)
-		if run.Err() != nil && result.Err != nil {
+		if a.Kind == Run && run.Err() != nil && result.Err != nil {
 			result.Err = nil // told to end: nothing to report
 		}
 		c.runners.finish(a, result)
@@ -110,8 +112,9 @@ func (c *Controller) dispatch(ctx context.Context, a Action) {
 	}()
 }
 
-// perform does one idempotent step. t is nil for what is left of an unknown task.
-func (c *Controller) perform(ctx context.Context, a Action, t *Task) (*TaskInterface, error) {
+// perform does one idempotent step. t is nil for what is left of an unknown task, w for all
+// that is not about a warm interface.
+func (c *Controller) perform(ctx context.Context, a Action, t *Task, w *WarmInterface) (*TaskInterface, error) {
 	switch a.Kind {
 	case Attach:
 		return c.attach(ctx, t)
@@ -129,9 +132,13 @@ func (c *Controller) perform(ctx context.Context, a Action, t *Task) (*TaskInter
 		if t != nil && c.config.BeforeRemove != nil {
 			c.config.BeforeRemove(ctx, *t)
 		}
-		return nil, c.engine.Remove(ctx, a.Task)
+		return nil, errors.Join(c.engine.Remove(ctx, a.Task), c.coolTask(ctx, t))
 	case Detach:
 		return nil, c.network.DeleteInterfacesOf(ctx, a.Task, time.Now())
+	case Prepare:
+		return c.prepareWarm(ctx, w)
+	case Discard:
+		return nil, c.discardWarm(ctx, strings.TrimPrefix(a.Task, network.WarmOwner))
 	}
 	return nil, fmt.Errorf("unknown action %s", a.Kind)
 }
@@ -141,14 +148,21 @@ func (c *Controller) attach(ctx context.Context, t *Task) (*TaskInterface, error
 	if t.Network != nil {
 		in.SubnetIDs, in.Groups = t.Network.Subnets, t.Network.SecurityGroups
 	}
-	i, err := c.network.CreateInterface(ctx, in)
+	warm := ""
+	give := c.network.CreateInterface
+	if w := c.claimed(t.ARN); w != nil {
+		warm = w.ID
+		give = func(ctx context.Context, in network.CreateInterfaceInput) (network.Interface, error) {
+			return c.network.AssignInterface(ctx, w.Interface.ID, in)
+		}
+	}
+	i, err := give(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &TaskInterface{
-		ID: i.ID, Attachment: uuid(randomHex), Subnet: i.SubnetID, Zone: i.Zone,
-		Address: i.Address, MAC: i.MAC, DNSName: i.PrivateDNSName,
-	}, nil
+	given := taskInterface(i)
+	given.Attachment, given.Warm = uuid(randomHex), warm
+	return given, nil
 }
 
 // run brings the task's containers up, once its security groups are in force.
@@ -173,7 +187,6 @@ func (c *Controller) spec(ctx context.Context, t *Task) (TaskSpec, error) {
 	if def == nil {
 		return TaskSpec{}, fmt.Errorf("task definition %s is gone: it was deleted", t.TaskDefinition)
 	}
-	vpc := c.network.DefaultVPC()
 	containers, err := overridden(def.ContainerDefinitions, t.Overrides)
 	if err == nil {
 		containers, err = c.withEnvironment(ctx, containers)
@@ -184,10 +197,7 @@ func (c *Controller) spec(ctx context.Context, t *Task) (TaskSpec, error) {
 	return TaskSpec{
 		ARN: t.ARN, ID: t.ID, Cluster: t.Cluster, Family: def.Family, Revision: revisionOf(t.TaskDefinition),
 		Service: strings.TrimPrefix(t.Group, "service:"), NetworkMode: def.NetworkMode,
-		Interface: Interface{
-			VPC:     VPC{ID: vpc.ID, CIDR: vpc.CIDR, Gateway: vpc.CIDR.Masked().Addr().Next()},
-			Address: t.Interface.Address, MAC: t.Interface.MAC,
-		},
+		Interface: c.engineInterface(t.Interface), Warm: t.Interface.Warm,
 		CPU: number(t.CPU), Memory: number(t.Memory),
 		Containers: containers, Volumes: def.Volumes, Images: pinnedImages(t),
 		PIDMode: def.PIDMode, IPCMode: def.IPCMode,

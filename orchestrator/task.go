@@ -111,6 +111,7 @@ type TaskInterface struct {
 	Address    netip.Addr `json:"address"`
 	MAC        string     `json:"mac"`
 	DNSName    string     `json:"dnsName,omitempty"`
+	Warm       string     `json:"warm,omitempty"` // id of the namespace that was ready before the task
 }
 
 // TaskContainer is one container of a task.

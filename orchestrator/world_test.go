@@ -316,6 +316,23 @@ func (n *fakeNetwork) CreateInterface(_ context.Context, in network.CreateInterf
 	return i, nil
 }
 
+func (n *fakeNetwork) CreateWarmInterface(ctx context.Context, id string, subnets []string) (network.Interface, error) {
+	return n.CreateInterface(ctx, network.CreateInterfaceInput{Owner: network.WarmOwner + id})
+}
+
+func (n *fakeNetwork) AssignInterface(_ context.Context, id string, in network.CreateInterfaceInput) (network.Interface, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for owner, i := range n.of {
+		if i.ID == id {
+			delete(n.of, owner)
+			n.of[in.Owner] = i
+			return i, nil
+		}
+	}
+	return network.Interface{}, fmt.Errorf("interface %s is not there", id)
+}
+
 func (n *fakeNetwork) DeleteInterfacesOf(context.Context, string, time.Time) error { return nil }
 
 func (n *fakeNetwork) CloseInterface(_ context.Context, id string) error {

@@ -51,6 +51,7 @@ var (
 			delay:   time.Duration(rapid.SampledFrom([]int{0, 5, 20}).Draw(t, "delay")) * time.Second,
 			grace:   rapid.SampledFrom([]int{0, 15}).Draw(t, "grace"),
 			breaker: rapid.Bool().Draw(t, "breaker"),
+			warm:    rapid.IntRange(0, 2).Draw(t, "warm"),
 			pace:    rapid.SampledFrom([]string{"fast", "fast", "fast", "fast", "fast", "aws"}).Draw(t, "pace"),
 		}
 		if rapid.Bool().Draw(t, "small") { // addresses come back soon
@@ -256,8 +257,12 @@ func (p *player) settled() bool {
 		}
 	}
 	l := p.life.Load()
+	ready, _ := l.scheduler.WarmPool()
+	if ready != p.config.warm || len(p.namespaces()) != ready+len(p.joined()) {
+		return false
+	}
 	// Not as many as there are tasks: see TestStop_WhileAttachingKeepsNoAddress.
-	return len(l.balancer.Targets()) == p.desired && len(l.held()) == p.desired+1
+	return len(l.balancer.Targets()) == p.desired && len(l.held()) == p.desired+1+ready
 }
 
 // held returns the interfaces that are not released: the balancer's, and those of tasks.

@@ -46,6 +46,14 @@ type lifeStore struct {
 	*bubbleStore
 	mu   sync.Mutex
 	dead bool
+	left int // commits until it is dead; 0: it lives
+}
+
+// killAfter makes the nth commit from now the last one.
+func (s *lifeStore) killAfter(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = n
 }
 
 func (s *lifeStore) kill() {
@@ -60,7 +68,12 @@ func (s *lifeStore) Commit(ctx context.Context, rows map[string]any, events []ti
 	if s.dead {
 		return errDead
 	}
-	return s.bubbleStore.Commit(ctx, rows, events)
+	err := s.bubbleStore.Commit(ctx, rows, events)
+	if err == nil && s.left > 0 {
+		s.left--
+		s.dead = s.left == 0
+	}
+	return err
 }
 
 func (s *bubbleStore) NextSeq() int64 {

@@ -33,6 +33,7 @@ type bubbleConfig struct {
 	pace              string        // fast or aws (fast)
 	cidr              string        // of the VPC (10.0.0.0/16)
 	quarantine        time.Duration // of addresses (60 s)
+	warm              int           // size of the pool of warm interfaces (0)
 	behave            behaviour     // of the first image
 }
 
@@ -44,9 +45,10 @@ type bubble struct {
 	wire   *wire
 	store  *bubbleStore
 	engine *bubbleEngine
-	life   atomic.Pointer[life] // nil while no daemon runs
-	group  string               // target group ARN
-	front  netip.AddrPort       // of the listener
+	life   atomic.Pointer[life]              // nil while no daemon runs
+	group  string                            // target group ARN
+	front  netip.AddrPort                    // of the listener
+	hosts  atomic.Pointer[map[string]string] // names that tasks can look up
 
 	mu       sync.Mutex
 	images   map[string]behaviour
@@ -178,7 +180,13 @@ func (l *life) open(b *bubble) error {
 		return err
 	}
 	l.scheduler, err = orchestrator.New(ctx, l.store, b.engine, l.balancer, l.network, l.defs, orchestrator.Config{
-		Region: "us-east-1", Account: "123456789012", Pace: pace,
+		Region: "us-east-1", Account: "123456789012", Pace: pace, WarmPool: b.config.warm,
+		Hosts: func() map[string]string {
+			if hosts := b.hosts.Load(); hosts != nil {
+				return *hosts
+			}
+			return nil
+		},
 	})
 	return err
 }

@@ -36,7 +36,7 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 	if err != nil {
 		return nil, err
 	}
-	summaries = slices.DeleteFunc(summaries, func(s container.Summary) bool { return s.State == container.StateRemoving })
+	summaries = slices.DeleteFunc(summaries, func(s container.Summary) bool { return isWarm(s) || s.State == container.StateRemoving })
 	observations, err := e.observeAll(ctx, summaries)
 	if err != nil {
 		return nil, err

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/docker/docker/api/types/container"
-
 	"drydock/orchestrator"
 	"drydock/taskdefs"
 )
@@ -78,28 +76,20 @@ func (e *Engine) prepare(ctx context.Context, spec orchestrator.TaskSpec) error 
 	return e.ensureVolumes(ctx, spec)
 }
 
-// runPause brings up the namespace's owner and returns its id; a task of one container has none.
+// runPause returns the container that owns the task's namespace: the one that was made before the
+// task, or one of its own. A task of one container that finds none ready has none.
 func (e *Engine) runPause(ctx context.Context, spec orchestrator.TaskSpec) (string, error) {
+	if id, err := e.joinable(ctx, spec.Warm); id != "" || err != nil {
+		return id, err
+	}
 	if len(spec.Containers) < 2 {
 		return "", nil
 	}
 	if err := e.ensurePauseImage(ctx); err != nil {
 		return "", e.startError(ctx, "", "ResourceInitializationError", err)
 	}
-	def := taskdefs.ContainerDefinition{Name: pauseName, Image: pauseImage}
-	r := request{
-		container: pauseName,
-		name:      e.containerName(spec, pauseName),
-		config: &container.Config{
-			Image:       pauseImage,
-			Labels:      e.containerLabels(spec, def, -1),
-			Healthcheck: healthCheck(nil),
-		},
-		host: e.hostConfig(orchestrator.TaskSpec{}, def),
-		vpc:  spec.Interface.VPC,
-	}
-	r.network = e.own(spec, r.config, r.host)
-	id, err := e.start(ctx, r)
+	labels := e.containerLabels(spec, taskdefs.ContainerDefinition{Name: pauseName}, -1)
+	id, err := e.start(ctx, e.pauseRequest(spec, e.containerName(spec, pauseName), labels))
 	var why *orchestrator.StartError
 	if errors.As(err, &why) { // no container of the definition is to blame
 		err = &orchestrator.StartError{Name: "ResourceInitializationError", Err: why.Err}

@@ -77,6 +77,10 @@ var cases = []struct {
 	{"PinnedImage", pinnedImage},
 	{"WhoWaitsHoldsNobodyBack", whoWaits},
 	{"VolumesFromIsADependency", volumesFrom},
+	{"WarmIsNoTask", warmIsNoTask},
+	{"WarmIsJoined", warmIsJoined},
+	{"WarmIsGone", warmIsGone},
+	{"WarmIsAdopted", warmIsAdopted},
 }
 
 // trial is one case under way.

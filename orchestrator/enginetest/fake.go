@@ -301,7 +301,11 @@ func (f *Fake) Purge(ctx context.Context) error {
 	for _, t := range tasks {
 		err = errors.Join(err, f.Remove(ctx, t.Task))
 	}
-	return err
+	namespaces, listErr := f.ListWarm(ctx)
+	for _, n := range namespaces {
+		listErr = errors.Join(listErr, f.Cool(ctx, n.ID))
+	}
+	return errors.Join(err, listErr)
 }
 
 // List implements [orchestrator.Engine]. It is sorted by ARN.

@@ -24,8 +24,11 @@ type machine struct {
 	retagged map[string]int    // how often an image's tag was given to another one
 	tasks    map[string]*task  // by instance and ARN
 	watchers map[chan struct{}]string
-	changed  chan struct{} // closed and replaced at every change
-	serial   int
+
+	namespaces map[string]*namespace // by instance and id
+
+	changed chan struct{} // closed and replaced at every change
+	serial  int
 }
 
 // task is a task's share of the machine.
@@ -55,7 +58,10 @@ func newMachine(hooks Hooks) *machine {
 		retagged: map[string]int{},
 		tasks:    map[string]*task{},
 		watchers: map[chan struct{}]string{},
-		changed:  make(chan struct{}),
+
+		namespaces: map[string]*namespace{},
+
+		changed: make(chan struct{}),
 	}
 }
 
@@ -117,11 +123,14 @@ func digest(s string) string {
 }
 
 // change wakes who waits and pokes who watches the task's instance. m.mu is held.
-func (m *machine) change(t *task) {
+func (m *machine) change(t *task) { m.changeOf(t.instance) }
+
+// changeOf wakes who waits and pokes who watches an instance. m.mu is held.
+func (m *machine) changeOf(of string) {
 	close(m.changed)
 	m.changed = make(chan struct{})
 	for ch, instance := range m.watchers {
-		if instance == t.instance {
+		if instance == of {
 			poke(ch)
 		}
 	}
