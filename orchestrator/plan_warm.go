@@ -238,7 +238,7 @@ func (p *planner) settleWarm(w *WarmInterface, subnets []string) {
 		p.giveUp(w, "its namespace has ended")
 	case !maps.Equal(w.Hosts, p.in.Hosts):
 		p.giveUp(w, "the names of load balancers have changed")
-	case !slices.Contains(subnets, w.Subnet):
+	case w.Interface != nil && !slices.Contains(subnets, w.Interface.Subnet):
 		p.giveUp(w, "no task is in its subnet any more")
 	case !w.Ready && ready && w.Interface != nil:
 		p.editWarm(w.ID).Ready = true
@@ -290,25 +290,22 @@ func (p *planner) idle() bool {
 	return p.due(last.Add(warmQuiet))
 }
 
-// refill adds the rows that the pool lacks, a few at a time, to the subnets that have fewest.
+// refill adds the rows that the pool lacks, a few at a time.
 func (p *planner) refill(subnets []string) {
 	if len(subnets) == 0 {
 		return
 	}
-	spare, making, in := 0, 0, map[string]int{}
+	spare, making := 0, 0
 	for _, w := range p.warmNow() {
 		if w.spare() {
 			spare++
-			in[w.Subnet]++
 			if !w.Ready {
 				making++
 			}
 		}
 	}
 	for ; spare < p.in.WarmSize && making < warmParallel; spare, making = spare+1, making+1 {
-		subnet := slices.MinFunc(subnets, func(a, b string) int { return in[a] - in[b] })
-		in[subnet]++
-		w := &WarmInterface{ID: p.in.ID(16), Subnet: subnet, Hosts: p.in.Hosts, CreatedAt: p.in.Now}
+		w := &WarmInterface{ID: p.in.ID(16), Subnets: subnets, Hosts: p.in.Hosts, CreatedAt: p.in.Now}
 		p.plan.Warm[w.ID] = w
 	}
 }

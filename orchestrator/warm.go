@@ -42,8 +42,8 @@ type WarmObservation struct {
 // task's own row has the interface, the claim has been honoured and this row goes. So at any
 // moment a namespace belongs to one warm row or to one task row.
 type WarmInterface struct {
-	ID        string            `json:"id"`     // 16 hex digits
-	Subnet    string            `json:"subnet"` // where it is meant to be
+	ID        string            `json:"id"`      // 16 hex digits
+	Subnets   []string          `json:"subnets"` // where it may be: in the one that has most free addresses
 	Hosts     map[string]string `json:"hosts,omitempty"`
 	Interface *TaskInterface    `json:"interface,omitempty"` // nil until it is made
 	Ready     bool              `json:"ready,omitempty"`     // its namespace has been seen
@@ -109,7 +109,7 @@ func (c *Controller) hasWarm() bool {
 
 // prepareWarm makes an interface and its namespace.
 func (c *Controller) prepareWarm(ctx context.Context, w *WarmInterface) (*TaskInterface, error) {
-	i, err := c.network.CreateWarmInterface(ctx, w.ID, []string{w.Subnet})
+	i, err := c.network.CreateWarmInterface(ctx, w.ID, w.Subnets)
 	if err != nil {
 		return nil, err
 	}
