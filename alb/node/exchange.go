@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,8 +37,6 @@ type exchange struct {
 	up       *upload       // the only reader of the request's body until it is over
 	activity atomic.Int64  // Unix nanoseconds of the last byte of an upload
 }
-
-var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 // peer is a client connection, as outcomes tell of it.
 type peer struct {

@@ -36,19 +36,20 @@ type http1Conn struct {
 	raw    syscall.RawConn // TCP only
 	take   func(fd uintptr) bool
 	put    func(fd uintptr)
-	rawErr error            // result of take or put
-	vecs   [3]syscall.Iovec // given to put
-	parts  int              // of vecs
-	wrote  int              // result of put
+	rawErr error // result of take or put
 
-	// Of the request at hand.
-	x           *exchange // nil while idle
-	body        body
-	spare       []byte // a small buffer that the head is in while a page takes its place
-	interrupted atomic.Bool
-	watcher     watch
+	interrupted atomic.Bool // of the last request
+	*turn                   // nil while idle
+}
 
-	// Of its response.
+// turn is what a client connection has only while it serves a request.
+type turn struct {
+	x       exchange
+	body    body
+	spare   []byte // a small buffer that the head is in while a page takes its place
+	watcher watch
+
+	// Of the response.
 	page     *[targetBuffer]byte // below out; nil before there is a response
 	out      []byte              // not sent yet
 	framing  framing
@@ -56,8 +57,13 @@ type http1Conn struct {
 	keep     bool
 	http11   bool
 	headOnly bool
-	broken   bool // nothing can or may be sent any more
+	broken   bool             // nothing can or may be sent any more
+	vecs     [3]syscall.Iovec // given to put
+	parts    int              // of vecs
+	wrote    int              // result of put
 }
+
+var turns = sync.Pool{New: func() any { return new(turn) }}
 
 var (
 	_ front      = (*http1Conn)(nil)
@@ -109,16 +115,15 @@ func (c *http1Conn) stopping() bool {
 
 // slim gives back what an idle connection does not need.
 func (c *http1Conn) slim() {
-	if c.page != nil {
-		pages.Put(c.page)
-		c.page, c.out = nil, nil
+	if t := c.turn; t != nil {
+		if t.page != nil {
+			pages.Put(t.page)
+		}
+		recycle(t.spare)
+		t.page, t.out, t.spare, t.watcher.leave = nil, nil, nil, nil
+		turns.Put(t)
+		c.turn = nil
 	}
-	if c.x != nil {
-		exchanges.Put(c.x)
-		c.x = nil
-	}
-	recycle(c.spare)
-	c.spare = nil
 	if c.rd.len() == 0 {
 		recycle(c.rd.buf)
 		c.rd.buf, c.rd.r, c.rd.w = nil, 0, 0
@@ -261,14 +266,14 @@ func (c *http1Conn) takeRaw(fd uintptr) bool {
 }
 
 func (c *http1Conn) begin(r *route, now time.Time) {
-	if c.x == nil {
-		c.x = exchanges.Get().(*exchange)
+	if c.turn == nil {
+		c.turn = turns.Get().(*turn)
 	}
 	c.x.begin(c.listener, r, c, &c.peer, now)
 	if c.misled {
 		c.x.o.Scheme = "http"
 	}
-	c.keep, c.http11, c.headOnly, c.written = false, true, false, 0
+	c.keep, c.broken, c.http11, c.headOnly, c.written = false, false, true, false, 0
 	c.interrupted.Store(false)
 	c.body.start(&c.rd, noBody, 0)
 }

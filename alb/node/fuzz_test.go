@@ -135,7 +135,7 @@ func FuzzResponse(f *testing.F) {
 		}
 		changes.dress(&p)
 		kept.stick(&p, nil, key, "", testTime)
-		c := http1Conn{http11: true}
+		c := http1Conn{turn: &turn{http11: true}}
 		framed, length := p.framing(false)
 		p.measure(framed, length)
 		to := c.frame(p.size)
