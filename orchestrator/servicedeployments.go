@@ -78,6 +78,21 @@ func (c *Controller) ServiceRevision(arn string) *ServiceRevision {
 	return c.revisions[arn]
 }
 
+// CurrentRevisions counts the tasks of the service revisions that have a deployment, the
+// primary's first.
+func (s *Service) CurrentRevisions() []RevisionCounts {
+	var all []RevisionCounts
+	for _, d := range s.Deployments {
+		if d.RevisionARN == "" || slices.ContainsFunc(all, func(c RevisionCounts) bool { return c.ARN == d.RevisionARN }) {
+			continue
+		}
+		c := RevisionCounts{ARN: d.RevisionARN}
+		countRevision(s, &c)
+		all = append(all, c)
+	}
+	return all
+}
+
 // StopServiceDeployment ends a deployment that is in progress: ROLLBACK, also where none is
 // configured, or ABORT, which leaves everything as it stands (ECS-414).
 func (c *Controller) StopServiceDeployment(ctx context.Context, arn, how string) error {

@@ -48,6 +48,31 @@ func (a api) runTask(ctx context.Context, in *RunTaskRequest) (*RunTaskResponse,
 	return &RunTaskResponse{Failures: []Failure{}, Tasks: awsapi.List(tasks, func(t *orchestrator.Task) Task { return a.task(t, []string{"TAGS"}) })}, nil
 }
 
+// startTask is RunTask on the one container instance there is: naming any other fails (ECS-322).
+func (a api) startTask(ctx context.Context, in *StartTaskRequest) (*StartTaskResponse, error) {
+	if err := atMost(10, "container instances", "Container instances", in.ContainerInstances); err != nil {
+		return nil, err
+	}
+	out := &StartTaskResponse{Tasks: []Task{}, Failures: []Failure{}}
+	for _, ref := range in.ContainerInstances {
+		arn := a.scheduler.ContainerInstanceARN(awsapi.Value(in.Cluster))
+		if ref != arn && ref != lastPart(arn) {
+			out.Failures = append(out.Failures, missing(ref))
+			continue
+		}
+		started, err := a.runTask(ctx, &RunTaskRequest{
+			Cluster: in.Cluster, TaskDefinition: in.TaskDefinition, EnableECSManagedTags: in.EnableECSManagedTags, LaunchType: new("EC2"),
+			EnableExecuteCommand: in.EnableExecuteCommand, Group: in.Group, NetworkConfiguration: in.NetworkConfiguration,
+			Overrides: in.Overrides, PropagateTags: in.PropagateTags, StartedBy: in.StartedBy, Tags: in.Tags,
+		})
+		if err != nil {
+			return nil, err
+		}
+		out.Tasks, out.Failures = append(out.Tasks, started.Tasks...), append(out.Failures, started.Failures...)
+	}
+	return out, nil
+}
+
 func checkRunTask(in *RunTaskRequest, overrides json.RawMessage) error {
 	switch {
 	case in.Count != nil && (*in.Count < 1 || *in.Count > 10):

@@ -55,12 +55,34 @@ func serviceInput(in *UpdateServiceRequest, given map[string]json.RawMessage, ol
 	if d := in.DeploymentConfiguration; d != nil {
 		s.MinimumHealthy, s.Maximum, s.Strategy = intOf(d.MinimumHealthyPercent), intOf(d.MaximumPercent), awsapi.Value(d.Strategy)
 		if b := d.DeploymentCircuitBreaker; b != nil {
-			s.Breaker = &orchestrator.Breaker{Enable: *b.Enable, Rollback: *b.Rollback}
+			s.Breaker = breaker(b, given["deploymentConfiguration"])
+		}
+		if a := d.Alarms; a != nil {
+			s.Alarms = &orchestrator.DeploymentAlarms{Names: a.AlarmNames, Enable: *a.Enable, Rollback: *a.Rollback}
 		}
 	}
 	var err error
 	s.Echo, err = echo(in, given, old)
 	return s, err
+}
+
+// breaker reads a circuit breaker. What the API has had since 2026 is not among its shapes here
+// yet, so it is read from the call as it was sent.
+func breaker(b *DeploymentCircuitBreaker, raw json.RawMessage) *orchestrator.Breaker {
+	var newer struct {
+		DeploymentCircuitBreaker struct {
+			ResetOnHealthyTask     *bool `json:"resetOnHealthyTask"`
+			ThresholdConfiguration struct {
+				Type  string `json:"type"`
+				Value int    `json:"value"`
+			} `json:"thresholdConfiguration"`
+		} `json:"deploymentCircuitBreaker"`
+	}
+	json.Unmarshal(raw, &newer) // what is not of these types is not given
+	reset, threshold := newer.DeploymentCircuitBreaker.ResetOnHealthyTask, newer.DeploymentCircuitBreaker.ThresholdConfiguration
+	return &orchestrator.Breaker{
+		Enable: *b.Enable, Rollback: *b.Rollback, Type: threshold.Type, Value: threshold.Value, Cumulative: reset != nil && !*reset,
+	}
 }
 
 func loadBalancers(shapes []LoadBalancer) []orchestrator.LoadBalancer {
@@ -117,7 +139,7 @@ func deploymentExtras(raw json.RawMessage, old *orchestrator.Service) (json.RawM
 	if err := json.Unmarshal(raw, &given); err != nil {
 		return nil, fmt.Errorf("read a deployment configuration: %w", err)
 	}
-	for _, known := range []string{"deploymentCircuitBreaker", "maximumPercent", "minimumHealthyPercent", "strategy"} {
+	for _, known := range []string{"alarms", "deploymentCircuitBreaker", "maximumPercent", "minimumHealthyPercent", "strategy"} {
 		delete(given, known)
 	}
 	if len(given) == 0 {

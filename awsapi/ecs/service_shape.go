@@ -30,6 +30,9 @@ func (a api) service(s *orchestrator.Service, include []string) *Service {
 		EnableExecuteCommand: &s.EnableExecuteCommand, AvailabilityZoneRebalancing: awsapi.NonZero(s.AZRebalancing),
 		ServiceRegistries: []ServiceRegistry{}, PlacementConstraints: []PlacementConstraint{}, PlacementStrategy: []PlacementStrategy{},
 	}
+	if d := s.Primary(); d != nil && d.Record != "" {
+		shape.CurrentServiceDeployment, shape.CurrentServiceRevisions = &d.Record, currentRevisions(s)
+	}
 	for _, d := range s.Deployments { // ECS-315
 		*shape.RunningCount += int64(d.RunningCount)
 		*shape.PendingCount += int64(d.PendingCount)
@@ -113,13 +116,19 @@ func networkShape(n *orchestrator.NetworkConfiguration) *NetworkConfiguration {
 func deploymentConfiguration(s *orchestrator.Service) *DeploymentConfiguration {
 	shape := &DeploymentConfiguration{}
 	put(s.Echo, keptOfDeployments, shape)
-	shape.DeploymentCircuitBreaker = &DeploymentCircuitBreaker{Enable: &s.Config.BreakerEnable, Rollback: &s.Config.BreakerRollback}
-	shape.MaximumPercent, shape.MinimumHealthyPercent = count(s.Config.MaximumPercent), count(s.Config.MinimumHealthyPercent)
-	shape.Strategy = new("ROLLING")
+	configure(shape, s.Config)
 	if shape.BakeTimeInMinutes == nil {
 		shape.BakeTimeInMinutes = count(0)
 	}
 	return shape
+}
+
+// configure puts what the scheduler obeys of a deployment configuration into a shape.
+func configure(shape *DeploymentConfiguration, c orchestrator.DeploymentConfiguration) {
+	shape.DeploymentCircuitBreaker = &DeploymentCircuitBreaker{Enable: &c.BreakerEnable, Rollback: &c.BreakerRollback}
+	shape.MaximumPercent, shape.MinimumHealthyPercent = count(c.MaximumPercent), count(c.MinimumHealthyPercent)
+	shape.Alarms = &DeploymentAlarms{AlarmNames: awsapi.List(c.Alarms.Names, func(name string) string { return name }), Enable: &c.Alarms.Enable, Rollback: &c.Alarms.Rollback}
+	shape.Strategy = new("ROLLING")
 }
 
 func deployment(s *orchestrator.Service, d orchestrator.Deployment) Deployment {

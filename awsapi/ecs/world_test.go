@@ -195,6 +195,8 @@ var random = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`ecs-svc/[0-9]{19}`), "ecs-svc/DIGITS"},
+	{regexp.MustCompile(`\b[0-9a-f]{21}"`), `RECORD"`},
+	{regexp.MustCompile(`(service-revision/[a-z]+/[a-z]+/)[0-9]{19}`), "${1}DIGITS"},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "TASK"},
 	{regexp.MustCompile(`eni-[0-9a-f]{17}`), "eni-HEX"},
 	{regexp.MustCompile(`(sha256:)?[0-9a-f]{64}`), "DIGEST"},
