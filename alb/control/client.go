@@ -183,6 +183,11 @@ func (c *Client) Forward(w http.ResponseWriter, r *http.Request, path string) er
 	}
 }
 
+// Fetch returns the answer of one of the process's further handlers to a GET.
+func (c *Client) Fetch(ctx context.Context, path string) (io.ReadCloser, error) {
+	return c.do(ctx, http.MethodGet, path, nil, nil)
+}
+
 func notAnswered(err error) error {
 	var asked *url.Error
 	if errors.As(err, &asked) {

@@ -20,11 +20,13 @@ import (
 	"drydock/alb/control"
 	"drydock/awsapi"
 	acmapi "drydock/awsapi/acm"
+	cloudwatchapi "drydock/awsapi/cloudwatch"
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
 	logsapi "drydock/awsapi/logs"
 	"drydock/awsapi/sts"
+	"drydock/cloudwatch"
 	"drydock/cloudwatch/logs"
 	"drydock/network"
 	"drydock/network/iptables"
@@ -52,6 +54,7 @@ type daemon struct {
 	balancer     *alb.Balancer
 	definitions  *taskdefs.Catalogue
 	engine       *docker.Engine
+	monitor      *cloudwatch.Monitor
 	scheduler    *orchestrator.Controller
 	logs         *logs.Service
 
@@ -90,7 +93,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openScheduler, d.openLogs, d.openAPI} {
+	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openLogs, d.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -220,7 +223,7 @@ func (d *daemon) openScheduler(ctx context.Context) error {
 	}
 	d.scheduler, err = orchestrator.New(ctx, d.store, d.engine, d.balancer, d.network, d.definitions, orchestrator.Config{
 		Region: d.config.Region, Account: d.config.Account, Machine: d.instance, Pace: pace, Logger: d.log, Secrets: values, WarmPool: d.config.WarmPool,
-		Hosts: d.balancerNames, BeforeRemove: d.keepLogs,
+		Hosts: d.balancerNames, BeforeRemove: d.keepLogs, Alarms: d.monitor,
 	})
 	return err
 }
@@ -248,6 +251,7 @@ func (d *daemon) openAPI(context.Context) error {
 	ec2.Register(api, d.network)
 	sts.Register(api)
 	logsapi.Register(api, d.logs)
+	cloudwatchapi.Register(api, d.monitor)
 	mux := http.NewServeMux()
 	mux.Handle("/_drydock/", awsapi.Guard(nil, d.private()))
 	mux.Handle("/", api)
@@ -277,6 +281,7 @@ func (d *daemon) Run(ctx context.Context) error {
 			"listeners":       d.tryRefused,
 			"certificates":    d.certificates.Run,
 			"scheduler":       d.scheduler.Run,
+			"metrics":         d.monitor.Run,
 		})
 	}()
 	go d.server.Serve(d.listener)

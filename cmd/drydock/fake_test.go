@@ -17,9 +17,11 @@ import (
 	"drydock/awsapi"
 	acmapi "drydock/awsapi/acm"
 	"drydock/awsapi/apitest"
+	cloudwatchapi "drydock/awsapi/cloudwatch"
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
+	"drydock/cloudwatch"
 	"drydock/network"
 	"drydock/timeline"
 )
@@ -120,6 +122,11 @@ func (f *fakeDaemon) aws() http.Handler {
 	ec2.Register(s, n)
 	elbv2.Register(s, b)
 	acmapi.Register(s, certificates)
+	monitor, err := cloudwatch.Open(context.Background(), store, cloudwatch.Config{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	cloudwatchapi.Register(s, monitor)
 	awsapi.Handle(s, "ecs", "DescribeClusters", f.describeClusters)
 	awsapi.Handle(s, "ecs", "ListClusters", f.listClusters)
 	awsapi.Handle(s, "ecs", "CreateCluster", f.createCluster)

@@ -112,6 +112,7 @@ func verbs() []*cli.Command {
 		stopTaskCommand(),
 		eventsCommand(),
 		whyCommand(),
+		alarmCommand(),
 		logsCommand(),
 		execCommand(),
 		loadCommand(),
