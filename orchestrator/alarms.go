@@ -38,7 +38,8 @@ func (c *Controller) alarmStates() (map[string]string, map[string]time.Duration)
 func (p *planner) watchAlarms(arn string) {
 	s := p.serviceNow(arn)
 	d := s.Primary()
-	if !s.Config.Alarms.Enable || s.Status != ServiceActive || d.RolloutState != RolloutInProgress || d.Watch == AlarmsIgnored {
+	if !s.Config.Alarms.Enable || s.Status != ServiceActive || d.RolloutState != RolloutInProgress || d.Watch == AlarmsIgnored ||
+		d.Shift != nil && d.Shift.Stage == StageCleanUp { // blue is on its way out
 		return
 	}
 	ringing := p.ringing(s)

@@ -42,7 +42,6 @@ func TestCreate_Refusals(t *testing.T) {
 			"InvalidParameterException: The DAEMON scheduling strategy is not supported by drydock: use REPLICA.":              {Name: "a", TaskDefinition: definition, DesiredCount: &one, Network: net, Scheduling: "DAEMON"},
 			"InvalidParameterException: maximumPercent must be greater than 0 and not less than minimumHealthyPercent.":        {Name: "a", TaskDefinition: definition, DesiredCount: &one, Network: net, MinimumHealthy: &[]int{100}[0], Maximum: &[]int{50}[0]},
 			"InvalidParameterException: Health check grace period is only valid for services configured to use load balancers": {Name: "a", TaskDefinition: definition, DesiredCount: &one, Network: net, GracePeriod: &one},
-			"InvalidParameterException: The deployment strategy CANARY is not supported by drydock yet":                        {Name: "a", TaskDefinition: definition, DesiredCount: &one, Network: net, Strategy: "CANARY"},
 		} {
 			if _, err := w.c.CreateService(t.Context(), in); !strings.HasPrefix(refusal(err), want) {
 				t.Errorf("err = %v, want %s", err, want)

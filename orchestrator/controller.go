@@ -93,6 +93,8 @@ type Config struct {
 	// Secrets, if set, has the values of secrets and environment files; without it, a task that
 	// names any fails to start and says so.
 	Secrets Secrets
+	// CallHook, if set, calls a deployment's lifecycle hook in place of [CallHookTarget].
+	CallHook func(ctx context.Context, target string, event []byte) ([]byte, error)
 	// Hosts returns names that tasks can look up: the load balancers' DNS names.
 	Hosts func() map[string]string
 	// Inject, if set, returns the variables that ECS's agent gives one container of a task: where
@@ -123,6 +125,7 @@ type Controller struct {
 	settings  map[string]string   // of the account, those that were set
 	engineOK  string              // "" if the engine answers, else why not
 	tickAt    map[string]time.Time
+	hookCalls map[string]int // by hook run: its last call that was made
 
 	poke    chan struct{}
 	runners runners
@@ -141,7 +144,7 @@ func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net
 		config: config, store: store, engine: engine, balancer: balancer, network: net, definitions: definitions,
 		clusters: map[string]*Cluster{}, services: map[string]*Service{}, tasks: map[string]*Task{},
 		records: map[string]*ServiceDeployment{}, revisions: map[string]*ServiceRevision{},
-		warm: map[string]*WarmInterface{}, settings: map[string]string{}, tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
+		warm: map[string]*WarmInterface{}, settings: map[string]string{}, tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, hookCalls: map[string]int{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
 	}
 	c.runners.init()
 	c.watch.init()

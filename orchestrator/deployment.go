@@ -63,6 +63,10 @@ type Deployment struct {
 	FailedStarts int       `json:"failedStarts,omitempty"` // in a row, before RUNNING
 	Crashes      int       `json:"crashes,omitempty"`      // in a row, soon after RUNNING
 	Cause        int64     `json:"cause,omitempty"`        // the event that made it, then its latest one
+	// Alternate is set if its tasks are in the alternate target groups.
+	Alternate bool `json:"alternate,omitempty"`
+	// Shift is how far it is with its traffic; nil if it replaces tasks one after the other.
+	Shift *Shift `json:"shift,omitempty"`
 }
 
 // rollout sets the rollout state and its reason.

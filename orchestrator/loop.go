@@ -65,7 +65,7 @@ func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
 	states, windows := c.alarmStates()
 	return Input{
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
-		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(),
+		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(), Weights: c.weights(),
 		Results: results, TickAt: c.tickAt, Records: c.records, Revisions: c.revisions, Alarms: states, Windows: windows,
 		WarmSize: c.warmSize(), Warm: c.warm, WarmSeen: seen.warm, Hosts: c.warmHosts(),
 		Definition: c.definition, Seq: c.store.NextSeq, ID: randomHex,

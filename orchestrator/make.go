@@ -63,6 +63,10 @@ func startDeployment(s *Service, id string, now time.Time, reason string) {
 	}
 	d := Deployment{ID: id, Status: DeploymentPrimary, Revision: s.Revision(), CreatedAt: now, Keep: -1}
 	d.rollout(now, RolloutInProgress, reason)
+	if s.Config.Shifts() {
+		d.Shift = newShift(s.Config, s.Deployments)
+	}
+	d.place(s)
 	s.Deployments = append([]Deployment{d}, s.Deployments...)
 	s.Steady, s.Complaints = false, nil
 }

@@ -23,6 +23,7 @@ type Input struct {
 	EngineUp  bool                               // false: Engine is unknown, not empty
 	Engine    map[string]TaskObservation         // by task ARN
 	Targets   map[alb.TargetKey]alb.TargetHealth // what is registered; absent is gone
+	Weights   map[string]map[string]int          // by listener rule that a deployment shifts traffic with, then target group; absent: no such rule
 	Results   []Result                           // what runners reported since the last plan
 	TickAt    map[string]time.Time               // by service ARN: its next decision
 
@@ -42,6 +43,11 @@ type Result struct {
 	Action    ActionKind
 	Err       error
 	Interface *TaskInterface // of Attach and Prepare
+
+	Service string // ARN, of an action for a service
+	Hook    string // of CallHook: which run, and which call of it
+	Call    int
+	Answer  HookAnswer
 }
 
 // ActionKind names one idempotent step outside the planner.
@@ -62,11 +68,23 @@ const (
 	Discard ActionKind = "discard" // remove them
 )
 
-// Action is one step to take for a task. It carries identity only: the runner reads the row.
+// The actions for a service.
+const (
+	ShiftTraffic ActionKind = "shift traffic" // rewrite the weights of a listener rule
+	CallHook     ActionKind = "call hook"     // of a lifecycle stage
+)
+
+// Action is one step to take for a task, or for a service. It carries identity only: the runner
+// reads the row.
 type Action struct {
 	Kind  ActionKind
 	Task  string // ARN; of Prepare and Discard "warm/" and an id
 	Cause int64
+
+	Service string // ARN, of an action for a service
+	Split   Split  // of ShiftTraffic
+	Hook    string // of CallHook: which run, and which call of it
+	Call    int
 }
 
 // Plan is what one pass decided. Rows are copies: the input is unchanged.
@@ -112,6 +130,10 @@ type regCount struct {
 func Reconcile(in Input) Plan {
 	p := newPlanner(in)
 	for _, r := range in.Results {
+		if r.Service != "" {
+			p.shiftResult(r)
+			continue
+		}
 		p.failed[r.Task] = r.Err != nil
 		p.result(r)
 	}

@@ -46,9 +46,10 @@ func (p *planner) fail(arn string, f failure) {
 	if r := p.editRecord(d.Record); r != nil && !d.Rollback {
 		r.Reason = f.reason
 	}
-	if f.rollback && s.LastCompleted != nil && !d.Rollback {
-		p.rollBack(s, f)
+	if !f.rollback || d.Rollback || p.backToBlue(s, f) || s.LastCompleted == nil {
+		return
 	}
+	p.rollBack(s, f)
 }
 
 // rollBack starts a deployment of the last revision that was completed. Until it is completed

@@ -108,6 +108,9 @@ func (p *planner) complete(arn string) {
 	p.dropOld(arn)
 	s = p.serviceNow(arn)
 	d := s.Primary()
+	if p.shifting(arn) && d.Shift.Stage != StageCleanUp {
+		return
+	}
 	if len(s.Deployments) > 1 || d.RunningCount != s.DesiredCount || d.HealthyCount != s.DesiredCount || d.PendingCount > 0 {
 		return
 	}
@@ -118,7 +121,7 @@ func (p *planner) complete(arn string) {
 		}
 	}
 	if d.RolloutState == RolloutInProgress {
-		if !p.baked(arn) {
+		if d.Shift == nil && !p.baked(arn) {
 			return
 		}
 		s = p.editService(arn)
@@ -140,7 +143,7 @@ func (p *planner) complete(arn string) {
 func (p *planner) dropOld(arn string) {
 	for n := len(p.serviceNow(arn).Deployments) - 1; n > 0; n-- {
 		id := p.serviceNow(arn).Deployments[n].ID
-		if p.left(arn, id) {
+		if p.left(arn, id) || p.keeps(arn, id) {
 			continue
 		}
 		s := p.editService(arn)

@@ -56,6 +56,7 @@ func (p *planner) service(arn string) {
 	p.obeyStop(arn)
 	p.trip(arn)
 	p.watchAlarms(arn)
+	p.shift(arn)
 	d := p.decide(arn)
 	p.carryOut(arn, d)
 	p.count(arn)
@@ -146,6 +147,10 @@ func (p *planner) decide(arn string) decision {
 			d.healthy++
 		}
 	}
+	if s.Primary().Shift != nil {
+		p.decideShift(s, &d)
+		return d
+	}
 	room := d.max - live
 	// What older revisions lost comes first: it served, the new one may not (ECS-032).
 	for n := range s.Deployments[1:] {
@@ -162,22 +167,36 @@ func (p *planner) decide(arn string) decision {
 // wanted is how many tasks a deployment should have: an older one no more than the primary
 // lacks of healthy ones.
 func wanted(s *Service, d *Deployment) int {
+	if s.Primary().Shift != nil {
+		return shiftWants(s, d, true)
+	}
 	if d.Status == DeploymentPrimary {
 		return s.DesiredCount
 	}
 	return min(d.Keep, max(0, s.DesiredCount-s.Deployments[0].HealthyCount))
 }
 
+// wanted is [wanted], but for what has to wait until the traffic is elsewhere.
+func (p *planner) wanted(s *Service, d *Deployment) int {
+	if s.Primary().Shift != nil {
+		return shiftWants(s, d, p.released(s, d))
+	}
+	return wanted(s, d)
+}
+
 // superseded reports whether a newer deployment began before this one was done: it is scaled
 // to 0, and nothing of it is replaced (ECS-416).
-func superseded(d *Deployment) bool {
+func superseded(s *Service, d *Deployment) bool {
+	if sh := s.Primary().Shift; sh != nil && d.ID == sh.Blue {
+		return false
+	}
 	return d.Status == DeploymentActive && d.RolloutState != RolloutCompleted
 }
 
 // decideStarts starts what a deployment lacks, as far as there is room, and returns how
 // many. Condemned tasks do not count: their replacement starts first (ECS-061).
 func (p *planner) decideStarts(s *Service, d *Deployment, room int, out *decision) int {
-	if d.RolloutState == RolloutFailed || superseded(d) || !p.due(d.NextStart) {
+	if d.RolloutState == RolloutFailed || superseded(s, d) || !p.due(d.NextStart) {
 		return 0
 	}
 	good, condemned := 0, 0
@@ -192,7 +211,7 @@ func (p *planner) decideStarts(s *Service, d *Deployment, room int, out *decisio
 			good++
 		}
 	}
-	lacking := wanted(s, d) - good
+	lacking := p.wanted(s, d) - good
 	n := max(0, min(lacking, room+p.freed(s, d)))
 	if n > 0 {
 		out.start[d.ID] += n
@@ -241,7 +260,7 @@ func (p *planner) decideReplacements(s *Service, out *decision, room int) {
 				was = append(was, stopDecision{i, &v})
 			}
 		}
-		surplus := healthy + len(was) - wanted(s, d)
+		surplus := healthy + len(was) - p.wanted(s, d)
 		if surplus <= 0 && room <= 0 && starting == 0 && len(was) > 0 && out.start[d.ID] == 0 && out.healthy >= out.min {
 			surplus = 1
 		}
@@ -292,7 +311,7 @@ func (p *planner) decideOld(s *Service, out *decision) {
 // surplus reports whether an older deployment has more tasks than it is to keep.
 func (p *planner) surplus(s *Service, t *Task, out *decision) bool {
 	d := s.Deployment(t.Deployment)
-	if d == nil || superseded(d) {
+	if d == nil || superseded(s, d) {
 		return true
 	}
 	left := 0
@@ -354,15 +373,21 @@ func (p *planner) rank(t *Task) int {
 // decideScaleIn stops what the primary deployment has too much of: pending and unhealthy
 // tasks first, then those in the zone that has the most (ECS-063).
 func (p *planner) decideScaleIn(s *Service, out *decision) {
+	p.decideSurplus(s, &s.Deployments[0], out)
+}
+
+// decideSurplus stops what a deployment has more than it should, by the draining path.
+func (p *planner) decideSurplus(s *Service, d *Deployment, out *decision) {
+	want := p.wanted(s, d)
 	var mine []int
 	condemned, guarded := 0, 0
 	for _, i := range p.of[s.ARN] {
 		t := p.tasks[i]
-		if t.Deployment != s.Deployments[0].ID || !t.live() || out.stops(i) {
+		if t.Deployment != d.ID || !t.live() || out.stops(i) {
 			continue
 		}
-		if _, bad := p.unhealthy(t); bad {
-			condemned++
+		if _, bad := p.unhealthy(t); bad && want > 0 {
+			condemned++ // its replacement comes first
 		}
 		if p.protected(s, t) {
 			guarded++
@@ -370,7 +395,7 @@ func (p *planner) decideScaleIn(s *Service, out *decision) {
 		}
 		mine = append(mine, i)
 	}
-	excess := len(mine) + guarded - condemned - s.DesiredCount
+	excess := len(mine) + guarded - condemned - want
 	if excess <= 0 {
 		return
 	}
@@ -378,7 +403,7 @@ func (p *planner) decideScaleIn(s *Service, out *decision) {
 		out.add(stopDecision{i, nil})
 	}
 	if n := min(excess-len(mine), guarded); n > 0 {
-		out.blocked[s.Deployments[0].ID] += n
+		out.blocked[d.ID] += n
 	}
 }
 
@@ -612,7 +637,7 @@ func (p *planner) newTask(s *Service, d *Deployment) *Task {
 	})
 	t.Service, t.Deployment, t.StartedBy = s.ARN, d.ID, d.ID
 	t.Group = "service:" + s.Name
-	t.LoadBalancers = d.Revision.LoadBalancers
+	t.LoadBalancers = d.Targets()
 	t.ExecEnabled = s.EnableExecuteCommand
 	if s.PropagateTags == "SERVICE" {
 		t.Tags = s.Tags

@@ -24,8 +24,8 @@ type runners struct {
 }
 
 type lane struct {
-	task string
-	of   string // containers, targets or interface
+	task string // or service
+	of   string // containers, targets or interface; a listener rule or a hook's run
 }
 
 type running struct {
@@ -88,12 +88,20 @@ func laneOf(a Action) lane {
 		return lane{a.Task, "interface"}
 	case Prepare, Discard:
 		return lane{a.Task, "warm"}
+	case ShiftTraffic:
+		return lane{a.Service, a.Split.Rule}
+	case CallHook:
+		return lane{a.Service, a.Hook}
 	}
 	return lane{a.Task, "containers"}
 }
 
 // dispatch starts an action, unless its lane is busy: then a later pass plans it again.
 func (c *Controller) dispatch(ctx context.Context, a Action) {
+	if a.Service != "" {
+		c.dispatchShift(ctx, a)
+		return
+	}
 	t, w := c.tasks[a.Task], c.warm[strings.TrimPrefix(a.Task, network.WarmOwner)]
 	run, ok := c.runners.claim(ctx, a)
 	if !ok {

@@ -56,6 +56,8 @@ type LoadBalancer struct {
 	TargetGroupARN string `json:"targetGroupArn"`
 	ContainerName  string `json:"containerName"`
 	ContainerPort  int    `json:"containerPort"`
+	// Advanced is what a strategy that shifts traffic needs; nil if there is none.
+	Advanced *AdvancedConfiguration `json:"advanced,omitempty"`
 }
 
 // NetworkConfiguration is the awsvpc configuration of a service or task.
@@ -76,6 +78,12 @@ type DeploymentConfiguration struct {
 	BreakerType       string `json:"breakerType,omitempty"`
 	BreakerValue      int    `json:"breakerValue,omitempty"`
 	BreakerCumulative bool   `json:"breakerCumulative,omitempty"`
+
+	Strategy    string               `json:"strategy,omitempty"`    // empty is ROLLING
+	BakeMinutes *int                 `json:"bakeMinutes,omitempty"` // nil: not given
+	Hooks       []LifecycleHook      `json:"hooks,omitempty"`
+	Linear      *LinearConfiguration `json:"linear,omitempty"`
+	Canary      *CanaryConfiguration `json:"canary,omitempty"`
 
 	Alarms DeploymentAlarms `json:"alarms,omitzero"`
 }

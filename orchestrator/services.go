@@ -32,10 +32,10 @@ type ServiceInput struct {
 	ManagedTags    *bool
 	PropagateTags  *string
 	AZRebalancing  *string
+	StrategyInput
 
 	Scheduling  string                     // create only
 	Controller  string                     // create only
-	Strategy    string                     // deployment strategy; empty is ROLLING
 	Role        string                     // create only
 	ClientToken string                     // create only
 	CreatedBy   string                     // create only
@@ -123,9 +123,6 @@ func unsupported(in ServiceInput) error {
 	if in.Controller != "" && in.Controller != "ECS" {
 		return invalid("The deployment controller %s is not supported by drydock: use ECS.", in.Controller)
 	}
-	if in.Strategy != "" && in.Strategy != "ROLLING" {
-		return invalid("The deployment strategy %s is not supported by drydock yet: use ROLLING.", in.Strategy)
-	}
 	return nil
 }
 
@@ -146,6 +143,7 @@ func (c *Controller) apply(ctx context.Context, s *Service, in ServiceInput) err
 		s.Config.BreakerEnable, s.Config.BreakerRollback = b.Enable, b.Rollback
 		s.Config.BreakerType, s.Config.BreakerValue, s.Config.BreakerCumulative = b.Type, b.Value, b.Cumulative
 	}
+	s.applyStrategy(in.StrategyInput)
 	if in.LoadBalancers != nil {
 		s.LoadBalancers = in.LoadBalancers
 	}
@@ -194,8 +192,11 @@ func (c *Controller) check(ctx context.Context, s *Service, in ServiceInput) err
 	if err := c.checkDefinition(s, in.TaskDefinition); err != nil {
 		return err
 	}
+	if err := c.checkStrategy(s, in.StrategyInput); err != nil {
+		return err
+	}
 	create := s.CreatedAt.IsZero()
-	if create || in.LoadBalancers != nil || in.TaskDefinition != "" {
+	if create || in.LoadBalancers != nil || in.TaskDefinition != "" || in.Strategy != "" {
 		if err := c.checkLoadBalancers(ctx, s); err != nil {
 			return err
 		}
@@ -306,14 +307,11 @@ func (c *Controller) checkLoadBalancers(ctx context.Context, s *Service) error {
 		if lb.TargetGroupARN == "" {
 			return invalid("A load balancer needs a targetGroupArn: Classic Load Balancers are not supported.")
 		}
-		groups, err := c.balancer.DescribeTargetGroups(ctx, "", []string{lb.TargetGroupARN}, nil)
-		if err != nil || len(groups) == 0 {
-			return invalid("The specified target group %s does not exist.", lb.TargetGroupARN)
+		if err := c.checkGroup(ctx, s, lb.TargetGroupARN); err != nil {
+			return err
 		}
-		if g := groups[0]; len(g.LoadBalancerARNs) == 0 {
-			return invalid("The target group with targetGroupArn %s does not have an associated load balancer.", lb.TargetGroupARN)
-		} else if g.TargetType != "ip" && def != nil && def.NetworkMode == "awsvpc" {
-			return invalid("The provided target group %s has target type %s, which is incompatible with the awsvpc network mode specified in the task definition.", lb.TargetGroupARN, g.TargetType)
+		if err := c.checkAdvanced(ctx, s, lb); err != nil {
+			return err
 		}
 		if def == nil {
 			continue

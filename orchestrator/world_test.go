@@ -32,6 +32,7 @@ type world struct {
 	secrets  orchestrator.Secrets
 	alarms   *fakeAlarms
 	stop     func()
+	hook     func(target string, event []byte) (string, error) // answers lifecycle hooks
 }
 
 const groupARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef"
@@ -57,7 +58,7 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.c, err = orchestrator.New(w.t.Context(), w.store, w.engine, w.balancer, &fakeNetwork{w: w}, w.defs, orchestrator.Config{
-		Region: "us-east-1", Account: "123456789012", Pace: w.pace, Secrets: w.secrets, Alarms: w.alarms,
+		Region: "us-east-1", Account: "123456789012", Pace: w.pace, Secrets: w.secrets, Alarms: w.alarms, CallHook: w.callHook,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -352,10 +353,12 @@ type fakeBalancer struct {
 	pokes        []chan struct{}
 	healthyAfter time.Duration
 	delay        time.Duration
-	fail         error           // of RegisterTargets
-	gone         bool            // the load balancer was deleted
-	calls        int             // of RegisterTargets
-	ill          map[string]bool // task definitions whose targets become unhealthy instead
+	fail         error                     // of RegisterTargets
+	gone         bool                      // the load balancer was deleted
+	calls        int                       // of RegisterTargets
+	ill          map[string]bool           // task definitions whose targets become unhealthy instead
+	rules        map[string]map[string]int // weights of listener rules that forward
+	shifts       []string                  // how they were rewritten
 }
 
 func (b *fakeBalancer) Targets() map[alb.TargetKey]alb.TargetHealth {

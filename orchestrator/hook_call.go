@@ -1,0 +1,79 @@
+package orchestrator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// execPrefix begins a hook target that is a command of this machine: exec:/path/to/hook args.
+const execPrefix = "exec:"
+
+// longestAnswer bounds what is read of a hook's answer, in bytes.
+const longestAnswer = 1 << 20
+
+// CallHookTarget calls a lifecycle hook: a URL with POST, a command with the event as its standard input.
+// It returns the body, or the standard output. There is no Lambda here, so these two stand
+// in for its functions (ECS-145).
+func CallHookTarget(ctx context.Context, target string, event []byte) ([]byte, error) {
+	if command, ok := strings.CutPrefix(target, execPrefix); ok {
+		return runHook(ctx, strings.Fields(command), event)
+	}
+	return postHook(ctx, target, event)
+}
+
+func postHook(ctx context.Context, url string, event []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(event))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, longestAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read its answer: %w", err)
+	}
+	if res.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("it answered %s", res.Status)
+	}
+	return text, nil
+}
+
+// runHook runs a command. What it started ends with it.
+func runHook(ctx context.Context, args []string, event []byte) ([]byte, error) {
+	if len(args) == 0 {
+		return nil, errors.New("it names no command")
+	}
+	var out, said bounded
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(event), &out, &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		if text := strings.TrimSpace(said.String()); text != "" {
+			err = fmt.Errorf("%w: %s", err, text[:min(len(text), 200)])
+		}
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// bounded keeps the first bytes that are written to it.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.Buffer.Write(p[:min(len(p), max(0, longestAnswer-b.Len()))])
+	return len(p), nil
+}
