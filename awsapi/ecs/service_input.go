@@ -20,12 +20,9 @@ var (
 	deploying = keptOfService[3:]
 )
 
-// Keys of an echo whose values are not members as they were sent: what deploymentConfiguration
-// has beside percentages and circuit breaker, and load balancers with an advanced configuration.
-const (
-	keptOfDeployments   = "deploymentConfiguration"
-	keptOfLoadBalancers = "loadBalancers"
-)
+// keptOfDeployments is the key of an echo whose value is not the member as it was sent: what
+// deploymentConfiguration has beside what the scheduler knows.
+const keptOfDeployments = "deploymentConfiguration"
 
 // members returns what a CreateService shares with UpdateService.
 func (in *CreateServiceRequest) members() *UpdateServiceRequest {
@@ -53,7 +50,7 @@ func serviceInput(in *UpdateServiceRequest, given map[string]json.RawMessage, ol
 		s.Controller = awsapi.Value(c.Type)
 	}
 	if d := in.DeploymentConfiguration; d != nil {
-		s.MinimumHealthy, s.Maximum, s.Strategy = intOf(d.MinimumHealthyPercent), intOf(d.MaximumPercent), awsapi.Value(d.Strategy)
+		s.MinimumHealthy, s.Maximum, s.StrategyInput = intOf(d.MinimumHealthyPercent), intOf(d.MaximumPercent), strategyInput(d)
 		if b := d.DeploymentCircuitBreaker; b != nil {
 			s.Breaker = breaker(b, given["deploymentConfiguration"])
 		}
@@ -92,7 +89,7 @@ func loadBalancers(shapes []LoadBalancer) []orchestrator.LoadBalancer {
 	return awsapi.List(shapes, func(lb LoadBalancer) orchestrator.LoadBalancer {
 		return orchestrator.LoadBalancer{
 			TargetGroupARN: awsapi.Value(lb.TargetGroupArn), ContainerName: awsapi.Value(lb.ContainerName),
-			ContainerPort: int(awsapi.Value(lb.ContainerPort)),
+			ContainerPort: int(awsapi.Value(lb.ContainerPort)), Advanced: advancedInput(lb.AdvancedConfiguration),
 		}
 	})
 }
@@ -117,11 +114,6 @@ func echo(in *UpdateServiceRequest, given map[string]json.RawMessage, old *orche
 			kept[name] = raw
 		}
 	}
-	for _, lb := range in.LoadBalancers {
-		if lb.AdvancedConfiguration != nil {
-			kept[keptOfLoadBalancers] = given["loadBalancers"]
-		}
-	}
 	extras, err := deploymentExtras(given["deploymentConfiguration"], old)
 	if extras != nil {
 		kept[keptOfDeployments] = extras
@@ -139,7 +131,7 @@ func deploymentExtras(raw json.RawMessage, old *orchestrator.Service) (json.RawM
 	if err := json.Unmarshal(raw, &given); err != nil {
 		return nil, fmt.Errorf("read a deployment configuration: %w", err)
 	}
-	for _, known := range []string{"alarms", "deploymentCircuitBreaker", "maximumPercent", "minimumHealthyPercent", "strategy"} {
+	for _, known := range append(strategyMembers, "alarms", "deploymentCircuitBreaker", "maximumPercent", "minimumHealthyPercent") {
 		delete(given, known)
 	}
 	if len(given) == 0 {

@@ -90,16 +90,11 @@ func roleOf(s *orchestrator.Service) string {
 }
 
 func loadBalancerShapes(s *orchestrator.Service) []LoadBalancer {
-	var advanced []LoadBalancer
-	put(s.Echo, keptOfLoadBalancers, &advanced)
 	return awsapi.List(s.LoadBalancers, func(lb orchestrator.LoadBalancer) LoadBalancer {
-		shape := LoadBalancer{TargetGroupArn: &lb.TargetGroupARN, ContainerName: &lb.ContainerName, ContainerPort: count(lb.ContainerPort)}
-		for _, other := range advanced {
-			if awsapi.Value(other.TargetGroupArn) == lb.TargetGroupARN {
-				shape.AdvancedConfiguration = other.AdvancedConfiguration
-			}
+		return LoadBalancer{
+			TargetGroupArn: &lb.TargetGroupARN, ContainerName: &lb.ContainerName, ContainerPort: count(lb.ContainerPort),
+			AdvancedConfiguration: advancedShape(lb.Advanced),
 		}
-		return shape
 	})
 }
 
@@ -117,9 +112,6 @@ func deploymentConfiguration(s *orchestrator.Service) *DeploymentConfiguration {
 	shape := &DeploymentConfiguration{}
 	put(s.Echo, keptOfDeployments, shape)
 	configure(shape, s.Config)
-	if shape.BakeTimeInMinutes == nil {
-		shape.BakeTimeInMinutes = count(0)
-	}
 	return shape
 }
 
@@ -128,7 +120,7 @@ func configure(shape *DeploymentConfiguration, c orchestrator.DeploymentConfigur
 	shape.DeploymentCircuitBreaker = &DeploymentCircuitBreaker{Enable: &c.BreakerEnable, Rollback: &c.BreakerRollback}
 	shape.MaximumPercent, shape.MinimumHealthyPercent = count(c.MaximumPercent), count(c.MinimumHealthyPercent)
 	shape.Alarms = &DeploymentAlarms{AlarmNames: awsapi.List(c.Alarms.Names, func(name string) string { return name }), Enable: &c.Alarms.Enable, Rollback: &c.Alarms.Rollback}
-	shape.Strategy = new("ROLLING")
+	strategyShape(shape, c)
 }
 
 func deployment(s *orchestrator.Service, d orchestrator.Deployment) Deployment {
