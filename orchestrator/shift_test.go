@@ -294,7 +294,7 @@ func TestShift_DeleteDuringADeployment(t *testing.T) {
 		if _, err := w.c.DeleteService(t.Context(), "default", "web", true); err != nil {
 			t.Fatal(err)
 		}
-		if !w.eventually(time.Minute, func() bool { return w.web().Status == orchestrator.ServiceInactive }) || len(w.tasks()) != 0 {
+		if !w.eventually(time.Minute, func() bool { return w.web().Status == orchestrator.ServiceInactive && len(w.tasks()) == 0 }) {
 			t.Errorf("%s with %d tasks", w.web().Status, len(w.tasks()))
 		}
 	})
