@@ -105,6 +105,7 @@ func verbs() []*cli.Command {
 		upCommand(),
 		downCommand(),
 		statusCommand(),
+		describeCommand(),
 		deployCommand(),
 		rollbackCommand(),
 		scaleCommand(),

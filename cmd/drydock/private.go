@@ -20,6 +20,7 @@ import (
 func (d *daemon) private() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_drydock/status", d.serveStatus)
+	mux.HandleFunc("GET /_drydock/describe", d.serveDescribe)
 	mux.HandleFunc("GET /_drydock/events", d.serveEvents)
 	mux.HandleFunc("GET /_drydock/outcomes", d.serveOutcomes)
 	mux.HandleFunc("GET /_drydock/why", d.serveWhy)

@@ -15,17 +15,20 @@ import (
 )
 
 func (d *daemon) serveStatus(w http.ResponseWriter, r *http.Request) {
-	snapshot := d.scheduler.Snapshot()
-	groups := d.groupNames(r.Context())
+	reply(w, d.currentStatus(r.Context(), d.scheduler.Snapshot()))
+}
+
+func (d *daemon) currentStatus(ctx context.Context, snapshot orchestrator.Snapshot) *Status {
+	groups := d.groupNames(ctx)
 	targets := d.balancer.Targets()
-	state, err := d.node.State(r.Context())
-	reply(w, Status{
-		Daemon:        d.daemonStatus(r.Context(), snapshot.Engine),
+	state, err := d.node.State(ctx)
+	return &Status{
+		Daemon:        d.daemonStatus(ctx, snapshot.Engine),
 		Node:          nodeStatus(state, err),
-		LoadBalancers: d.balancerStatus(r.Context(), groups),
+		LoadBalancers: d.balancerStatus(ctx, groups),
 		Services:      serviceStatus(snapshot, targets, groups),
 		Tasks:         taskStatus(snapshot, targets, groups, inFlight(state)),
-	})
+	}
 }
 
 func (d *daemon) daemonStatus(ctx context.Context, trouble string) DaemonStatus {
