@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -258,9 +259,11 @@ func drawValue(t *rapid.T, typ reflect.Type, tag reflect.StructTag, label string
 func TestWithoutEffect_NamesEveryMember(t *testing.T) {
 	d, err := Parse(doc(t, ec2, func(d object) {
 		d["placementConstraints"] = []any{object{"type": "memberOf", "expression": "attribute:x"}}
-		d["volumes"] = []any{object{"name": "d", "dockerVolumeConfiguration": object{"scope": "task"}}, object{"name": "later", "configuredAtLaunch": true}, object{"name": "plain"}}
+		d["volumes"] = []any{object{"name": "s3", "s3filesVolumeConfiguration": object{"fileSystemArn": "arn"}}, object{"name": "later", "configuredAtLaunch": true}, object{"name": "plain"}}
 		c := first(d)
 		c["repositoryCredentials"] = object{"credentialsParameter": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hub"}
+		c["portMappings"] = []any{object{"containerPort": 80, "appProtocol": "http"}}
+		d["runtimePlatform"] = object{"cpuArchitecture": map[bool]string{true: "ARM64", false: "X86_64"}[runtime.GOARCH == "amd64"]}
 		c["linuxParameters"] = object{"swappiness": 10, "capabilities": object{"add": []any{"NET_RAW", "SYS_PTRACE"}}}
 		c["logConfiguration"] = object{"logDriver": "awslogs", "options": object{"awslogs-group": "g", "awslogs-region": "r", "mode": "blocking"},
 			"secretOptions": []any{object{"name": "n", "valueFrom": "v"}}}
@@ -272,10 +275,10 @@ func TestWithoutEffect_NamesEveryMember(t *testing.T) {
 	}
 	const container = "containerDefinitions[0]."
 	want := []string{
-		container + "repositoryCredentials", container + "linuxParameters.capabilities.add", container + "linuxParameters.swappiness",
+		container + "repositoryCredentials", container + "portMappings.appProtocol", container + "linuxParameters.capabilities.add", container + "linuxParameters.swappiness",
 		container + "logConfiguration.options.mode", container + "logConfiguration.secretOptions",
 		container + "resourceRequirements", container + "credentialSpecs",
-		"volumes[0].dockerVolumeConfiguration", "volumes[1].configuredAtLaunch", "placementConstraints",
+		"volumes[0].s3filesVolumeConfiguration", "volumes[1].configuredAtLaunch", "placementConstraints", "runtimePlatform.cpuArchitecture",
 	}
 	var got []string
 	for _, m := range d.Definition.WithoutEffect() {

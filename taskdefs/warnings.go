@@ -2,6 +2,7 @@ package taskdefs
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 )
 
@@ -57,17 +58,15 @@ func unregarded(path string, candidates []candidate) []Unregarded {
 func unregardedOfTask(d TaskDefinition) []Unregarded {
 	return unregarded("", []candidate{
 		{len(d.PlacementConstraints) > 0, "placementConstraints", "there is one container instance, and it takes every task"},
-		{d.NetworkMode != "" && d.NetworkMode != "awsvpc", "networkMode", "every task gets an address of its own, as with awsvpc"},
+		{foreign(d.RuntimePlatform), "runtimePlatform.cpuArchitecture", "images run on this machine's processor, which is another"},
 		{d.ProxyConfiguration != nil, "proxyConfiguration", "App Mesh is not emulated: traffic goes to the containers directly"},
 		{d.EphemeralStorage != nil, "ephemeralStorage", "tasks share the disk of this machine, and nobody counts"},
-		{d.EnableFaultInjection, "enableFaultInjection", "the fault injection endpoints are not emulated"},
 	})
 }
 
 func unregardedOfVolume(path string, v Volume) []Unregarded {
 	const instead = "an empty directory of the task is mounted"
 	return unregarded(path, []candidate{
-		{v.DockerVolume != nil, "dockerVolumeConfiguration", instead},
 		{v.EFSVolume != nil, "efsVolumeConfiguration", instead},
 		{v.S3FilesVolume != nil, "s3filesVolumeConfiguration", instead},
 		{v.FSxWindowsFileServer != nil, "fsxWindowsFileServerVolumeConfiguration", instead},
@@ -78,14 +77,11 @@ func unregardedOfVolume(path string, v Volume) []Unregarded {
 func unregardedOfContainer(path string, c ContainerDefinition) []Unregarded {
 	all := unregarded(path, []candidate{
 		{c.RepositoryCredentials != nil, "repositoryCredentials", "images are pulled with the engine's own credentials"},
-		{c.RestartPolicy != nil && c.RestartPolicy.Enabled, "restartPolicy", "containers are not restarted in place yet"},
+		{slices.ContainsFunc(c.PortMappings, hasAppProtocol), "portMappings.appProtocol", "it is for Service Connect, which is not emulated"},
 	})
 	if c.LinuxParameters != nil {
 		all = append(all, unregardedOfLinux(path+".linuxParameters", *c.LinuxParameters)...)
 	}
-	all = append(all, unregarded(path, []candidate{
-		{c.VersionConsistency != "", "versionConsistency", "tags are resolved when a task starts"},
-	})...)
 	if c.LogConfiguration != nil {
 		all = append(all, unregardedOfLogs(path+".logConfiguration", *c.LogConfiguration)...)
 	}
@@ -108,14 +104,22 @@ func isRawNetwork(capability string) bool {
 	return capability == "NET_RAW" || capability == "CAP_NET_RAW"
 }
 
+func hasAppProtocol(p PortMapping) bool { return p.AppProtocol != "" }
+
+// foreign reports whether a platform names another processor than this machine's.
+func foreign(p *RuntimePlatform) bool {
+	ours := map[string]string{"amd64": "X86_64", "arm64": "ARM64"}[runtime.GOARCH]
+	return p != nil && p.CPUArchitecture != "" && p.CPUArchitecture != ours
+}
+
 // unregardedOfLogs: whatever the driver, Docker keeps the lines and drydock shows them.
 func unregardedOfLogs(path string, l LogConfiguration) []Unregarded {
 	all := unregarded(path, []candidate{
 		{l.LogDriver != "awslogs", "logDriver", "Docker keeps the logs, and `drydock logs` shows them; nothing is sent elsewhere"},
 	})
-	for _, option := range []string{"awslogs-datetime-format", "awslogs-multiline-pattern", "max-buffer-size", "mode"} {
+	for _, option := range []string{"max-buffer-size", "mode"} {
 		if l.LogDriver == "awslogs" && l.Options[option] != "" {
-			all = append(all, Unregarded{join(path, "options."+option), "every line is a log event of its own, and the container never waits for its logs"})
+			all = append(all, Unregarded{join(path, "options."+option), "Docker writes the logs to a file: there is no buffer that could fill"})
 		}
 	}
 	return append(all, unregarded(path, []candidate{
