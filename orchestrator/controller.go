@@ -121,9 +121,9 @@ type Controller struct {
 	warm      map[string]*WarmInterface
 	records   map[string]*ServiceDeployment
 	revisions map[string]*ServiceRevision
-	tokens    map[string]tokenUse // RunTask's client tokens
-	settings  map[string]string   // of the account, those that were set
-	engineOK  string              // "" if the engine answers, else why not
+	tokens    map[string]*tokenUse // RunTask's client tokens
+	settings  map[string]string    // of the account, those that were set
+	engineOK  string               // "" if the engine answers, else why not
 	tickAt    map[string]time.Time
 	hookCalls map[string]int // by hook run: its last call that was made
 
@@ -144,7 +144,7 @@ func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net
 		config: config, store: store, engine: engine, balancer: balancer, network: net, definitions: definitions,
 		clusters: map[string]*Cluster{}, services: map[string]*Service{}, tasks: map[string]*Task{},
 		records: map[string]*ServiceDeployment{}, revisions: map[string]*ServiceRevision{},
-		warm: map[string]*WarmInterface{}, settings: map[string]string{}, tokens: map[string]tokenUse{}, tickAt: map[string]time.Time{}, hookCalls: map[string]int{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
+		warm: map[string]*WarmInterface{}, settings: map[string]string{}, tokens: map[string]*tokenUse{}, tickAt: map[string]time.Time{}, hookCalls: map[string]int{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
 	}
 	c.runners.init()
 	c.watch.init()
@@ -162,6 +162,7 @@ const (
 	warmRow     = "warm/"
 	recordRow   = "servicedeployment/"
 	revisionRow = "servicerevision/"
+	tokenRow    = "clienttoken/"
 )
 
 func (c *Controller) load(ctx context.Context) error {
@@ -169,6 +170,9 @@ func (c *Controller) load(ctx context.Context) error {
 		return err
 	}
 	if err := loadRows(ctx, c.store, "service", c.services); err != nil {
+		return err
+	}
+	if err := loadRows(ctx, c.store, "clienttoken", c.tokens); err != nil {
 		return err
 	}
 	if err := loadRows(ctx, c.store, "servicedeployment", c.records); err != nil {
@@ -293,6 +297,19 @@ func (c *Controller) definition(arn string) *taskdefs.TaskDefinition {
 		return nil
 	}
 	return &r.Document.Definition
+}
+
+// definitionTags returns the tags of a task definition.
+func (c *Controller) definitionTags(arn string) map[string]string {
+	r, err := c.definitions.Lookup(arn)
+	if err != nil {
+		return nil
+	}
+	tags := map[string]string{}
+	for _, t := range r.Tags {
+		tags[t.Key] = t.Value
+	}
+	return tags
 }
 
 // randomHex returns so many random hex digits.

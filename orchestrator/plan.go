@@ -33,6 +33,7 @@ type Input struct {
 	Hosts    map[string]string         // names that tasks can look up
 
 	Definition func(arn string) *taskdefs.TaskDefinition // nil if it is unknown
+	Tags       func(arn string) map[string]string        // of a task definition; nil: none
 	Seq        func() int64                              // the next event's number
 	ID         func(digits int) string                   // a new id of so many hex digits
 }

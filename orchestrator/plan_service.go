@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -639,10 +640,28 @@ func (p *planner) newTask(s *Service, d *Deployment) *Task {
 	t.Group = "service:" + s.Name
 	t.LoadBalancers = d.Targets()
 	t.ExecEnabled = s.EnableExecuteCommand
-	if s.PropagateTags == "SERVICE" {
-		t.Tags = s.Tags
-	}
+	t.Tags = p.tagsOfNew(s, d)
 	return t
+}
+
+// tagsOfNew returns the tags of a service's new task: propagated ones, and those that ECS
+// manages (ECS-417).
+func (p *planner) tagsOfNew(s *Service, d *Deployment) map[string]string {
+	var tags map[string]string
+	switch {
+	case s.PropagateTags == "SERVICE":
+		tags = maps.Clone(s.Tags)
+	case s.PropagateTags == "TASK_DEFINITION" && p.in.Tags != nil:
+		tags = maps.Clone(p.in.Tags(d.Revision.TaskDefinition))
+	}
+	if !s.EnableManagedTags {
+		return tags
+	}
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	tags[ClusterNameTag], tags[ServiceNameTag] = s.Cluster, s.Name
+	return tags
 }
 
 // backoff returns the delay before the next start after n failures in a row.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 
@@ -71,6 +72,7 @@ func (c *Controller) CreateService(ctx context.Context, in ServiceInput) (*Servi
 			return err
 		}
 		x.deploy(s, "service %s created: %d tasks of %s")
+		x.sayWithoutEffect(s, in)
 		x.putService(s)
 		made = s
 		return nil
@@ -100,6 +102,9 @@ func (c *Controller) newService(ctx context.Context, cluster string, in ServiceI
 	if err := unsupported(in); err != nil {
 		return nil, err
 	}
+	if err := checkToken(in.ClientToken, serviceTokenLongest); err != nil {
+		return nil, err
+	}
 	if in.DesiredCount == nil {
 		return nil, invalid("desiredCount is required for services with the REPLICA scheduling strategy.")
 	}
@@ -113,6 +118,26 @@ func (c *Controller) newService(ctx context.Context, cluster string, in ServiceI
 		return nil, err
 	}
 	return s, nil
+}
+
+// serviceTokenLongest is how long CreateService's client token may be, in characters (ECS-083).
+const serviceTokenLongest = 36
+
+// platforms are Fargate's platform versions (ECS-418).
+var platforms = []string{"", "LATEST", "1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"}
+
+// checkPlatform refuses platform versions that don't exist, and launch types that run nothing
+// here (ECS-418).
+func checkPlatform(s *Service) error {
+	switch s.LaunchType {
+	case "", "FARGATE", "EC2", "EXTERNAL":
+	default:
+		return &Error{"UnsupportedFeatureException", fmt.Sprintf("The launch type %s is not supported by drydock.", s.LaunchType)}
+	}
+	if !slices.Contains(platforms, s.PlatformVersion) {
+		return &Error{"PlatformUnknownException", "The specified platform version does not exist."}
+	}
+	return nil
 }
 
 // unsupported refuses what would otherwise be silently different.
@@ -183,8 +208,11 @@ func (c *Controller) check(ctx context.Context, s *Service, in ServiceInput) err
 	if err := s.Config.checkFailureDetection(); err != nil {
 		return err
 	}
-	if s.GracePeriodSeconds < 0 {
-		return invalid("healthCheckGracePeriodSeconds must not be negative.")
+	if s.GracePeriodSeconds < 0 || s.GracePeriodSeconds > math.MaxInt32 {
+		return invalid("healthCheckGracePeriodSeconds must be between 0 and %d.", math.MaxInt32)
+	}
+	if err := checkPlatform(s); err != nil {
+		return err
 	}
 	if in.GracePeriod != nil && *in.GracePeriod > 0 && len(s.LoadBalancers) == 0 {
 		return invalid("Health check grace period is only valid for services configured to use load balancers")
@@ -377,6 +405,7 @@ func (c *Controller) UpdateService(ctx context.Context, in ServiceInput) (*Servi
 			return err
 		}
 		x.updateDeployments(old, s, in)
+		x.sayWithoutEffect(s, in)
 		x.putService(s)
 		updated = s
 		return nil

@@ -38,6 +38,12 @@ const (
 	ServiceSchedulerInitiated = "ServiceSchedulerInitiated"
 )
 
+// The tags that ECS manages (ECS-417).
+const (
+	ClusterNameTag = "aws:ecs:clusterName"
+	ServiceNameTag = "aws:ecs:serviceName"
+)
+
 // Task health statuses, as for containers.
 const (
 	HealthUnknown   = "UNKNOWN"

@@ -1,7 +1,6 @@
 package orchestrator
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,17 +27,11 @@ type RunTaskInput struct {
 	Request        json.RawMessage // the call as sent, to recognise a repeated one
 }
 
-// tokenUse remembers what a client token was used for.
-type tokenUse struct {
-	request json.RawMessage
-	tasks   []string
-}
-
 // RunTask starts standalone tasks and returns them, PROVISIONING.
 func (c *Controller) RunTask(ctx context.Context, in RunTaskInput) ([]*Task, error) {
 	var made []*Task
 	err := c.update(ctx, func(x *change) error {
-		if used, ok := c.tokens[in.ClientToken]; ok && in.ClientToken != "" {
+		if used := c.tokens[in.ClientToken]; used != nil && !used.expired(x.now) {
 			var err error
 			made, err = c.repeated(used, in)
 			return err
@@ -50,25 +43,14 @@ func (c *Controller) RunTask(ctx context.Context, in RunTaskInput) ([]*Task, err
 	return made, err
 }
 
-// repeated answers a RunTask whose client token was used before (ECS-085).
-func (c *Controller) repeated(used tokenUse, in RunTaskInput) ([]*Task, error) {
-	if !bytes.Equal(used.request, in.Request) {
-		return nil, &Error{"ConflictException", "The client token was used with different parameters."}
-	}
-	var tasks []*Task
-	for _, arn := range used.tasks {
-		if t := c.tasks[arn]; t != nil {
-			tasks = append(tasks, t)
-		}
-	}
-	return tasks, nil
-}
-
 func (x *change) runTask(ctx context.Context, in RunTaskInput) ([]*Task, error) {
 	c := x.c
 	count := max(in.Count, 1)
 	if in.Count < 0 || in.Count > 10 {
 		return nil, invalid("count must be between 1 and 10.")
+	}
+	if err := checkToken(in.ClientToken, tokenLongest); err != nil {
+		return nil, err
 	}
 	cluster, err := x.cluster(in.Cluster)
 	if err != nil {
@@ -93,13 +75,7 @@ func (x *change) runTask(ctx context.Context, in RunTaskInput) ([]*Task, error) 
 		x.dress(t, def, in)
 		made = append(made, t)
 	}
-	if in.ClientToken != "" {
-		use := tokenUse{request: in.Request}
-		for _, t := range made {
-			use.tasks = append(use.tasks, t.ARN)
-		}
-		x.commit = append(x.commit, func() { c.tokens[in.ClientToken] = use })
-	}
+	x.useToken(in, made)
 	return made, nil
 }
 

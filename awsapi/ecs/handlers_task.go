@@ -104,7 +104,7 @@ func (a api) taskTags(in *RunTaskRequest) (map[string]string, error) {
 	}
 	maps.Copy(tags, given)
 	if awsapi.Value(in.EnableECSManagedTags) {
-		tags["aws:ecs:clusterName"] = orchestrator.ClusterName(awsapi.Value(in.Cluster))
+		tags[orchestrator.ClusterNameTag] = orchestrator.ClusterName(awsapi.Value(in.Cluster))
 	}
 	return tags, nil
 }
@@ -187,8 +187,11 @@ func (a api) taskFilter(cluster string, in *ListTasksRequest) (func(*orchestrato
 	if in.StartedBy != nil && others {
 		return nil, invalid("cannot specify startedBy with other arguments")
 	}
-	if in.ContainerInstance != nil || in.DaemonName != nil {
-		return nil, invalid("The filters containerInstance and daemonName are not supported by drydock.")
+	if in.DaemonName != nil {
+		return nil, invalid("The filter daemonName is not supported by drydock.")
+	}
+	if ref := in.ContainerInstance; ref != nil && *ref != a.scheduler.ContainerInstanceARN(cluster) && *ref != lastPart(a.scheduler.ContainerInstanceARN(cluster)) {
+		return nil, invalid("The referenced container instance %s was not found.", *ref)
 	}
 	service := ""
 	if in.ServiceName != nil {
@@ -206,6 +209,7 @@ func (a api) taskFilter(cluster string, in *ListTasksRequest) (func(*orchestrato
 		return t.Desired == desired &&
 			(service == "" || t.Service == service) &&
 			(in.Family == nil || family(t.TaskDefinition) == *in.Family) &&
+			(in.ContainerInstance == nil || t.LaunchType == "EC2") &&
 			(in.StartedBy == nil || t.StartedBy == *in.StartedBy) &&
 			(in.LaunchType == nil || t.LaunchType == *in.LaunchType)
 	}, nil

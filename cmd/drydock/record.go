@@ -28,11 +28,24 @@ func (d *daemon) recordCall(ctx context.Context, c awsapi.Call) context.Context 
 		Seq: d.store.NextSeq(), Time: time.Now(), Kind: timeline.APICall, Subject: c.Service + ":" + c.Operation,
 		Message: c.Operation + " by " + caller(c.UserAgent), Data: data,
 	}
-	if err := d.store.Commit(ctx, nil, []timeline.Event{e}); err != nil {
+	if err := d.store.Commit(ctx, nil, append([]timeline.Event{e}, d.warnIgnored(c, e)...)); err != nil {
 		d.log.Error("record an API call", "operation", c.Operation, "error", err)
 		return ctx
 	}
 	return timeline.WithCause(ctx, e.Seq)
+}
+
+// warnIgnored warns of members that the service model does not have: silently ignored input
+// would be a lie.
+func (d *daemon) warnIgnored(c awsapi.Call, call timeline.Event) []timeline.Event {
+	if len(c.UnknownMembers) == 0 {
+		return nil
+	}
+	return []timeline.Event{{
+		Seq: d.store.NextSeq(), Time: call.Time, Kind: timeline.Warning, Subject: call.Subject, Cause: call.Seq,
+		Message: fmt.Sprintf("%s: not known to this version's service model: %s", c.Operation, strings.Join(c.UnknownMembers, ", ")),
+		Data:    map[string]string{"service": c.Service, "operation": c.Operation, "members": strings.Join(c.UnknownMembers, " ")},
+	}}
 }
 
 // recordDone puts a refusal on the timeline.
