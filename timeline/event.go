@@ -20,6 +20,7 @@ const (
 	Alarm        Kind = "alarm"         // an alarm was put, deleted, or changed its state
 	Scaling      Kind = "scaling"       // Application Auto Scaling changed a desired count, or chose not to
 	Warning      Kind = "warning"       // something was accepted but works differently from AWS
+	Fault        Kind = "fault"         // a fault that is injected on purpose began or ended
 	Daemon       Kind = "daemon"        // the daemon itself: started, stopped, recovered
 )
 

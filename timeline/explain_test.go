@@ -226,6 +226,39 @@ func TestExplain_Stories(t *testing.T) {
 			code: Frozen, confidence: Likely, sentence: []string{"answered neither requests (the load balancer gave up after 60 s) nor health checks"},
 			chain: "request target task target-state target-state target-state target-state task-state task-state decision deployment api-call", states: "healthy RUNNING",
 		},
+		"black hole": {
+			story: running + `
+				1.0 fault A network-blackhole-port running port=3000 protocol=tcp trafficType=ingress < none
+				4.0 fail 504 connect_timeout on=A state=healthy took=10 n=3`,
+			code: FaultInjected, confidence: Certain,
+			sentence: []string{"A fault had been injected into task aaaaaaaa (orders:12) on purpose, 3 s before the first failure: network-blackhole-port of ingress 3000"},
+			chain:    "request target task fault", states: "healthy RUNNING",
+		},
+		"black hole at another port": {
+			story: running + `
+				1.0 fault A network-blackhole-port running port=4000 protocol=tcp trafficType=ingress < none
+				4.0 fail 504 connect_timeout on=A state=healthy took=10`,
+			code: ConnectDropped, confidence: Possible, sentence: []string{"did not answer the connection attempt within 10 s"}, chain: "request target task", states: "healthy RUNNING",
+		},
+		"black hole that has ended": {
+			story: running + `
+				1.0 fault A network-blackhole-port running port=3000 protocol=tcp trafficType=ingress < none
+				3.0 fault A network-blackhole-port stopped port=3000 protocol=tcp trafficType=ingress
+				4.0 fail 504 connect_timeout on=A state=healthy took=10`,
+			code: ConnectDropped, confidence: Possible, sentence: []string{"did not answer the connection attempt within 10 s"}, chain: "request target task", states: "healthy RUNNING",
+		},
+		"injected packet loss": {
+			story: running + `
+				1.0 fault A network-packet-loss running < none
+				4.0 fail 504 response_timeout on=A state=healthy took=60`,
+			code: FaultInjected, confidence: Likely, sentence: []string{"network-packet-loss"}, chain: "request target task fault", states: "healthy RUNNING",
+		},
+		"black hole between the task and its database": {
+			story: running + `
+				1.0 fault A network-blackhole-port running port=5432 protocol=tcp trafficType=egress < none
+				4.0 fail 503 target_made on=A state=healthy target=503 took=1`,
+			code: FaultInjected, confidence: Likely, sentence: []string{"network-blackhole-port of egress 5432"}, chain: "request target task fault", states: "healthy RUNNING",
+		},
 		"security group": {
 			story: running + `
 				-50 net sg-2 message=security_group_sg-2_(tasks)_now_allows_tcp/3000 < none

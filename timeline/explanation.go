@@ -119,6 +119,7 @@ type Code string
 const (
 	NotListeningYet     Code = "not-listening-yet"            // chosen by fail-open before it listened
 	FailedOpen          Code = "fail-open"                    // chosen by fail-open while unhealthy
+	FaultInjected       Code = "fault-injected"               // a fault was injected on purpose
 	SecurityGroup       Code = "sg"                           // a security group rule is missing
 	DeregShort          Code = "dereg-short"                  // cut at the end of the deregistration delay
 	StopWhileRegistered Code = "stop-while-registered"        // StopTask signals before it deregisters

@@ -24,6 +24,7 @@ type life struct {
 	states  []Event
 	signals []Event
 	exits   []Event
+	faults  []Event // injected ones
 	targets []Event // states of its targets, in all target groups
 }
 
@@ -61,6 +62,9 @@ func (h *history) file(e Event) {
 	case Exit:
 		l := h.open(subject(e, "task"))
 		l.exits = append(l.exits, e)
+	case Fault:
+		l := h.open(subject(e, "task"))
+		l.faults = append(l.faults, e)
 	case TargetState:
 		group := subject(e, "targetGroup")
 		h.groups[group] = append(h.groups[group], e)

@@ -168,6 +168,11 @@ func tellSecurityGroup(t *telling) string {
 		t.who(), t.o.Target.Address, seconds(t.window.From.Sub(t.root.Time)), describe(t.root), t.byCall(t.root))
 }
 
+func tellFault(t *telling) string {
+	return fmt.Sprintf("A fault had been injected into %s on purpose, %s before the first failure: %s%s.",
+		t.who(), seconds(max(0, t.window.From.Sub(t.root.Time))), t.root.Data["what"], t.byCall(t.root))
+}
+
 func tellAddressGone(t *telling) string {
 	return fmt.Sprintf("%s had been gone for %s and its address %s with it, but its target was still %s%s.",
 		t.whoFirst(), seconds(t.first.o.Start.Sub(t.root.Time)), t.o.Target.Address, t.first.chosenState(), t.byCall(t.root))

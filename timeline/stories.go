@@ -108,6 +108,12 @@ func init() { // the sentences' helpers use the table's types: this breaks the c
 			why: "A response whose body is shorter than its Content-Length ends in 504.",
 			fix: []string{"app: send the Content-Length of the body that it really writes"},
 		},
+		FaultInjected: {
+			sentence:    tellFault,
+			why:         "The fault was asked for, by `drydock fault` or by the task itself: it is a drill.",
+			fix:         []string{"end the fault (drydock fault TASK FAULT --stop), if the drill is over", "what a drill breaks, an outage breaks too: more tasks in more zones, shorter health checks, timeouts in the application"},
+			falsifiedBy: "the same failures go on when the fault has ended",
+		},
 		SecurityGroup: {
 			sentence:    tellSecurityGroup,
 			why:         "A security group drops what no rule allows, silently: the connection attempt times out after 10 s.",

@@ -20,6 +20,7 @@ import (
 //	deploy / decide / say           deployment, decision and service event of service orders
 //	task A RUNNING DEACTIVATING     from and to (- for none)
 //	signal A SIGTERM  ·  exit A app 137  ·  target A healthy draining
+//	fault A network-latency running    (or stopped)
 //	net sg-1 MESSAGE  ·  config SUBJECT
 //	fail 502 conn_refused on=A state=healthy n=39 every=0.1 took=3.0
 //	ok n=10 on=A
@@ -144,6 +145,9 @@ func eventOf(verb string, args []string, data map[string]string) Event {
 		if d, err := time.ParseDuration(data["drain"]); err == nil {
 			data["drainUntil"] = noon.Add(d).Format(time.RFC3339Nano)
 		}
+	case "fault":
+		task()
+		e.Kind, data["fault"], data["status"], data["what"] = Fault, args[1], args[2], args[1]+" of "+data["trafficType"]+" "+data["port"]
 	case "net":
 		e.Kind, e.Subject, e.Message = Network, args[0], data["message"]
 	case "config":

@@ -117,13 +117,30 @@ func (c *client) lines(ctx context.Context, method, path string, query url.Value
 	}
 }
 
+// post sends one JSON document.
+func (c *client) post(ctx context.Context, path string, doc any) error {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	body, err := c.ask(ctx, http.MethodPost, path, nil, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return body.Close()
+}
+
 // stream asks the private API and returns the body of a good answer.
 func (c *client) stream(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+	return c.ask(ctx, method, path, query, nil)
+}
+
+func (c *client) ask(ctx context.Context, method, path string, query url.Values, body io.Reader) (io.ReadCloser, error) {
 	target := c.endpoint + "/_drydock/" + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, nil)
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
 		return nil, err
 	}

@@ -17,25 +17,27 @@ import (
 
 	"drydock/alb"
 	"drydock/orchestrator"
+	"drydock/orchestrator/agent"
 )
 
 // daemonConfig is what the daemon is told on its command line.
 type daemonConfig struct {
-	Listen     string
-	StateDir   string
-	ALBAddress netip.Addr
-	PortOffset int
-	CIDR       netip.Prefix
-	Pace       string
-	Lags       []string // name=duration
-	Region     string
-	Account    string
-	StrictIDs  bool
-	Secrets    string        // directory or file of secrets and environment files; empty: none
-	WarmPool   int           // task interfaces that are kept ready
-	Stale      time.Duration // the fault stale-connection, of all target groups
-	Verbose    bool
-	Leaving    bool // everything is to be removed: no load balancer node is started
+	Listen      string
+	StateDir    string
+	ALBAddress  netip.Addr
+	PortOffset  int
+	CIDR        netip.Prefix
+	Pace        string
+	Lags        []string // name=duration
+	Region      string
+	Account     string
+	StrictIDs   bool
+	Secrets     string        // directory or file of secrets and environment files; empty: none
+	Credentials string        // for tasks: none, dummy, profile or profile:NAME
+	WarmPool    int           // task interfaces that are kept ready
+	Stale       time.Duration // the fault stale-connection, of all target groups
+	Verbose     bool
+	Leaving     bool // everything is to be removed: no load balancer node is started
 }
 
 func daemonCommand() *cli.Command {
@@ -60,6 +62,7 @@ func daemonCommand() *cli.Command {
 				"ssm/NAME, secretsmanager/NAME and s3/BUCKET/KEY, or a YAML or JSON file of names or ARNs and their values"},
 			&cli.IntFlag{Name: "warm-pool", Value: defaultWarmPool, EnvVars: twin("warm-pool"), Usage: "keep `N` task interfaces ready, so that tasks start about three times faster; each is a container that sleeps; 0 keeps none"},
 			&cli.BoolFlag{Name: "strict-ids", EnvVars: twin("strict-ids"), Usage: "refuse unknown subnet, security group and VPC ids, instead of adopting them"},
+			&cli.StringFlag{Name: "credentials", Value: "none", EnvVars: twin("credentials"), Usage: "what tasks with a task role get: `none`, dummy keys, or profile[:NAME]: your own keys of that profile"},
 			&cli.StringFlag{Name: "fault", EnvVars: twin("fault"), Usage: "`FAULT` to reproduce: " + faultForm + " uses closed connections to targets once more"},
 			&cli.BoolFlag{Name: "verbose", EnvVars: twin("verbose"), Usage: "log every step"},
 		},
@@ -127,6 +130,10 @@ func readDaemonConfig(c *cli.Context) (daemonConfig, error) {
 	}
 	if config.CIDR, err = netip.ParsePrefix(c.String("vpc-cidr")); err != nil || !config.CIDR.Addr().Is4() || config.CIDR.Bits() < 16 || config.CIDR.Bits() > 27 {
 		return config, usagef("--vpc-cidr %q is not an IPv4 range of /16 to /27: it looks like 172.31.0.0/16", c.String("vpc-cidr"))
+	}
+	config.Credentials = c.String("credentials")
+	if _, err = agent.ParseProvider(config.Credentials); err != nil {
+		return config, usagef("--credentials: %v", err)
 	}
 	if config.Stale, err = parseFault(c.String("fault")); err != nil {
 		return config, err

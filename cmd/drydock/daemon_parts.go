@@ -31,6 +31,7 @@ import (
 	"drydock/network"
 	"drydock/network/iptables"
 	"drydock/orchestrator"
+	"drydock/orchestrator/agent"
 	"drydock/orchestrator/docker"
 	"drydock/store"
 	"drydock/taskdefs"
@@ -56,6 +57,7 @@ type daemon struct {
 	engine       *docker.Engine
 	monitor      *cloudwatch.Monitor
 	scheduler    *orchestrator.Controller
+	agent        *agent.Agent
 	logs         *logs.Service
 
 	listener net.Listener
@@ -93,7 +95,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openLogs, d.openAPI} {
+	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openAgent, d.openLogs, d.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -223,7 +225,7 @@ func (d *daemon) openScheduler(ctx context.Context) error {
 	}
 	d.scheduler, err = orchestrator.New(ctx, d.store, d.engine, d.balancer, d.network, d.definitions, orchestrator.Config{
 		Region: d.config.Region, Account: d.config.Account, Machine: d.instance, Pace: pace, Logger: d.log, Secrets: values, WarmPool: d.config.WarmPool,
-		Hosts: d.balancerNames, BeforeRemove: d.keepLogs, Alarms: d.monitor,
+		Hosts: d.balancerNames, Inject: d.agentVariables, BeforeRemove: d.keepLogs, Alarms: d.monitor,
 	})
 	return err
 }
@@ -282,6 +284,7 @@ func (d *daemon) Run(ctx context.Context) error {
 			"certificates":    d.certificates.Run,
 			"scheduler":       d.scheduler.Run,
 			"metrics":         d.monitor.Run,
+			"agent":           d.agent.Run,
 		})
 	}()
 	go d.server.Serve(d.listener)

@@ -72,6 +72,7 @@ func doctorAction(c *cli.Context) error {
 		checkDaemon(api, status, statusErr),
 		checkNode(status, c.String("state-dir")),
 		checkPrivileges(),
+		checkMetadata(status),
 		checkTool("iptables", "security groups"),
 		checkTool("ipset", "security groups"),
 		checkSysctl("net/ipv4/ip_forward", "1", "tasks cannot reach each other through the host", "Docker sets it; `sysctl -w net.ipv4.ip_forward=1`"),
@@ -177,6 +178,19 @@ func checkPrivileges() Check {
 		return Check{Name: "privileges", Verdict: VerdictOK, Found: "root"}
 	}
 	return Check{Name: "privileges", Verdict: VerdictWarn, Found: "not root, so security groups are not enforced, and tasks do not reach the load balancers", Remedy: "start the daemon with sudo to enforce them"}
+}
+
+// checkMetadata looks whether tasks find the agent at 169.254.170.2.
+func checkMetadata(status *Status) Check {
+	c := Check{Name: "task metadata", Verdict: VerdictOK, Found: "no daemon serves it"}
+	switch {
+	case status == nil:
+	case strings.HasPrefix(status.Daemon.TaskMetadata, "NOT SERVED"):
+		c.Verdict, c.Found, c.Remedy = VerdictWarn, status.Daemon.TaskMetadata, "tasks have no metadata, credentials and task protection until then"
+	default:
+		c.Found = status.Daemon.TaskMetadata
+	}
+	return c
 }
 
 func checkTool(name, purpose string) Check {

@@ -31,6 +31,7 @@ var rooms = map[string][]string{
 	"cloudwatch/logs":     {"timeline"},
 	"autoscaling":         {"timeline"},
 	"orchestrator":        {"taskdefs", "network", "alb", "timeline"},
+	"orchestrator/agent":  {"orchestrator", "taskdefs", "network", "alb", "timeline"},
 	"orchestrator/docker": {"orchestrator", "taskdefs", "network"},
 	"secrets":             {},
 	"store":               {"taskdefs", "network", "alb", "acm", "orchestrator", "timeline"},

@@ -116,6 +116,7 @@ func verbs() []*cli.Command {
 		alarmCommand(),
 		logsCommand(),
 		execCommand(),
+		faultCommand(),
 		loadCommand(),
 		envCommand(),
 		trustCommand(),

@@ -41,7 +41,8 @@ func (d *daemon) daemonStatus(ctx context.Context, trouble string) DaemonStatus 
 		Version: version, PID: os.Getpid(), StartedAt: d.started, StateDir: d.config.StateDir, Instance: d.instance,
 		Listen: d.Addr().String(), Pace: d.config.Pace, Region: d.config.Region, Account: d.config.Account,
 		VPC: vpc.ID, CIDR: vpc.CIDR.String(), SecurityGroups: d.network.EnforcementStatus(),
-		Engine: engine,
+		TaskMetadata: d.agent.Status(),
+		Engine:       engine,
 	}
 }
 

@@ -28,6 +28,7 @@ type DaemonStatus struct {
 	VPC            string    `json:"vpc"`
 	CIDR           string    `json:"cidr"`
 	SecurityGroups string    `json:"securityGroups"` // "enforced", or "NOT ENFORCED (reason)"
+	TaskMetadata   string    `json:"taskMetadata"`   // "served", "not yet (reason)" or "NOT SERVED (reason)"
 	Engine         string    `json:"engine"`         // "Docker 20.10.24", or why it does not answer
 }
 

@@ -142,6 +142,9 @@ func (v statusView) daemon(d DaemonStatus, n *NodeStatus) string {
 		t.add("load balancers", v.node(n))
 	}
 	t.add("network", fmt.Sprintf("%s %s, security groups %s", d.VPC, d.CIDR, groups))
+	if strings.HasPrefix(d.TaskMetadata, "NOT SERVED") {
+		t.add("task metadata", v.screen.paint(yellow, d.TaskMetadata))
+	}
 	return t.String()
 }
 
