@@ -31,6 +31,14 @@ type Machine interface {
 	CPU() int64
 }
 
+// Restarter is the ability of an [Engine] to start a container again in place.
+type Restarter interface {
+	// Restart starts a container whose run that began at run has ended. If another run has begun
+	// since, or that one has not ended, it does nothing. An error of type *StartError says that it
+	// cannot be started.
+	Restart(ctx context.Context, task, container string, run time.Time) error
+}
+
 // StartError says why a container could not be brought up, in ECS's words.
 type StartError struct {
 	Container string
@@ -85,6 +93,7 @@ type TaskObservation struct {
 	Task              string // ARN
 	ContainerInstance string // ARN of where it runs
 	Address           netip.Addr
+	Disconnected      bool // its network interface was taken away while it runs
 	Containers        []ContainerObservation
 }
 
@@ -111,6 +120,7 @@ type ContainerObservation struct {
 	FinishedAt  time.Time
 	ExitCode    int
 	OOMKilled   bool
+	Paused      bool   // frozen; its status is running
 	Health      string // UNKNOWN, HEALTHY, UNHEALTHY
 	Error       string // why it could not be started, if so
 }

@@ -64,12 +64,21 @@ func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
 	c.engineOK = seen.trouble
 	states, windows := c.alarmStates()
 	return Input{
+		CPU: c.machineCPU(),
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
 		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(), Weights: c.weights(),
 		Results: results, TickAt: c.tickAt, Records: c.records, Revisions: c.revisions, Alarms: states, Windows: windows,
 		WarmSize: c.warmSize(), Warm: c.warm, WarmSeen: seen.warm, Hosts: c.warmHosts(),
 		Definition: c.definition, Tags: c.definitionTags, Seq: c.store.NextSeq, ID: randomHex,
 	}
+}
+
+// machineCPU is what the engine's machine has, in CPU units; 0 if the engine cannot tell.
+func (c *Controller) machineCPU() int64 {
+	if m, ok := c.engine.(Machine); ok {
+		return m.CPU()
+	}
+	return 0
 }
 
 // commit makes a plan durable and publishes its rows. The caller holds the lock.

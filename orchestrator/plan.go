@@ -20,6 +20,7 @@ type Input struct {
 	Revisions map[string]*ServiceRevision        // by ARN; never changed by the planner
 	Alarms    map[string]string                  // states of the alarms that deployments name; absent: no such alarm
 	Windows   map[string]time.Duration           // how far back those alarms look, as far as it is known
+	CPU       int64                              // CPU units of the engine's machine; 0 is unknown
 	EngineUp  bool                               // false: Engine is unknown, not empty
 	Engine    map[string]TaskObservation         // by task ARN
 	Targets   map[alb.TargetKey]alb.TargetHealth // what is registered; absent is gone
@@ -60,10 +61,11 @@ const (
 	Run        ActionKind = "run"    // bring its containers up
 	Register   ActionKind = "register"
 	Deregister ActionKind = "deregister"
-	Stop       ActionKind = "stop"   // signal, wait, kill
-	Close      ActionKind = "close"  // nobody listens behind its interface any more
-	Remove     ActionKind = "remove" // remove its containers
-	Detach     ActionKind = "detach" // release its network interface
+	Restart    ActionKind = "restart" // start containers again, by their restart policy
+	Stop       ActionKind = "stop"    // signal, wait, kill
+	Close      ActionKind = "close"   // nobody listens behind its interface any more
+	Remove     ActionKind = "remove"  // remove its containers
+	Detach     ActionKind = "detach"  // release its network interface
 
 	Prepare ActionKind = "prepare" // make a warm interface and its namespace
 	Discard ActionKind = "discard" // remove them

@@ -53,6 +53,7 @@ func (p *planner) stepProvisioning(i int) bool {
 	t = p.advance(i, Pending, "with address "+t.Interface.Address.String())
 	t.PullStartedAt = p.in.Now
 	p.usePins(t)
+	p.warnClamped(t)
 	return true
 }
 
@@ -179,9 +180,23 @@ func (p *planner) stepStopping(i int) bool {
 		return false
 	}
 	t = p.advance(i, Deprovisioning, "")
-	t.ExecutionStoppedAt = p.in.Now
+	t.ExecutionStoppedAt = lastFinished(obs, p.in.Now)
 	t.DetachAt = p.in.Now.Add(p.in.Pace.Detach)
 	return true
+}
+
+// lastFinished is when the last of a task's containers ended; now if nobody knows.
+func lastFinished(obs TaskObservation, now time.Time) time.Time {
+	var last time.Time
+	for _, c := range obs.Containers {
+		if c.FinishedAt.After(last) {
+			last = c.FinishedAt
+		}
+	}
+	if last.IsZero() || last.After(now) {
+		return now
+	}
+	return last
 }
 
 func (p *planner) stepDeprovisioning(i int) bool {
@@ -242,7 +257,6 @@ func (p *planner) stop(t *Task, code, reason string, cause int64, path stopPath)
 func requestStop(t *Task, code, reason string, cause int64, now time.Time) {
 	t.Desired, t.StopCode, t.StopReason = Stopped, code, reason
 	t.StoppingAt = now
-	t.Version++
 	if cause != 0 {
 		t.Cause = cause
 	}
@@ -266,6 +280,10 @@ func (p *planner) act(i int) {
 	case Pending:
 		if p.in.EngineUp {
 			p.action(Run, t)
+		}
+	case Activating, Running:
+		if p.in.EngineUp && p.awaitingRestart(t) {
+			p.action(Restart, t)
 		}
 	case Stopping:
 		if p.in.EngineUp {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +32,10 @@ func (p *planner) result(r Result) {
 	var start *StartError
 	if r.Action == Run && errors.As(r.Err, &start) {
 		p.failedToStart(i, start)
+		return
+	}
+	if r.Action == Restart && errors.As(r.Err, &start) {
+		p.restartFailed(i, start)
 		return
 	}
 	if r.Action == Attach {
@@ -96,6 +99,9 @@ func (p *planner) failedToStart(i int, start *StartError) {
 	if c := t.container(start.Container); c != nil {
 		c.Reason = start.Error()
 	}
+	if t.PullStoppedAt.IsZero() {
+		t.PullStoppedAt = p.in.Now
+	}
 	reason := "Task failed to start"
 	if start.Container == "" || start.Name == "ResourceInitializationError" || strings.HasPrefix(start.Name, "CannotPull") {
 		reason = start.Error()
@@ -114,87 +120,6 @@ func (p *planner) observe(i int) {
 	p.observeHealth(i)
 	for p.step(i) {
 	}
-}
-
-func (p *planner) observeContainers(i int) {
-	if p.tasks[i].Status == Stopped || p.tasks[i].Status == Provisioning {
-		return
-	}
-	obs, seen := p.in.Engine[p.tasks[i].ARN]
-	for n := range p.tasks[i].Containers {
-		c := p.tasks[i].Containers[n]
-		o, found := findContainer(obs, c.Name)
-		switch {
-		case found:
-			p.observeContainer(i, n, o)
-		case c.Status == "RUNNING" && (seen || p.in.EngineUp):
-			p.containerVanished(i, n)
-		}
-	}
-}
-
-func findContainer(obs TaskObservation, name string) (ContainerObservation, bool) {
-	n := slices.IndexFunc(obs.Containers, func(o ContainerObservation) bool { return o.Name == name })
-	if n < 0 {
-		return ContainerObservation{}, false
-	}
-	return obs.Containers[n], true
-}
-
-// observeContainer moves one container forward: PENDING, RUNNING, STOPPED.
-func (p *planner) observeContainer(i, n int, o ContainerObservation) {
-	c := p.tasks[i].Containers[n]
-	if c.Status == "STOPPED" {
-		return
-	}
-	if o.RuntimeID != c.RuntimeID || o.ImageDigest != c.ImageDigest {
-		t := p.edit(i)
-		t.Containers[n].RuntimeID, t.Containers[n].ImageDigest = o.RuntimeID, o.ImageDigest
-		p.pin(t, &t.Containers[n])
-	}
-	if o.Status == ContainerRunning && c.Status != "RUNNING" {
-		p.edit(i).Containers[n].Status = "RUNNING"
-	}
-	if health := containerHealth(c, o); health != c.Health {
-		p.edit(i).Containers[n].Health = health
-	}
-	if o.Status == ContainerStopped {
-		p.containerExited(i, n, o)
-	}
-}
-
-// containerHealth ignores a health check that is only baked into the image (ECS-043).
-func containerHealth(c TaskContainer, o ContainerObservation) string {
-	if !c.Checked || o.Health == "" {
-		return HealthUnknown
-	}
-	return o.Health
-}
-
-func (p *planner) containerExited(i, n int, o ContainerObservation) {
-	t := p.edit(i)
-	c := &t.Containers[n]
-	c.Status, c.ExitCode = "STOPPED", &o.ExitCode
-	data := map[string]string{"container": c.Name, "exitCode": strconv.Itoa(o.ExitCode)}
-	message := fmt.Sprintf("container %s of task %s exited with code %d", c.Name, t.ID, o.ExitCode)
-	if o.OOMKilled {
-		c.Reason = "OutOfMemoryError: Container killed due to memory usage"
-		data["oom"] = "true"
-		message += ": it was killed for using more memory than its limit"
-	} else if o.Error != "" && c.Reason == "" {
-		c.Reason = o.Error
-	}
-	t.Cause = p.event(timeline.Exit, t.ARN, t.Cause, message, taskData(t, data))
-}
-
-func (p *planner) containerVanished(i, n int) {
-	t := p.edit(i)
-	c := &t.Containers[n]
-	c.Status = "STOPPED"
-	c.Reason = "NoSuchContainerError: Container not found: " + c.RuntimeID
-	t.Cause = p.event(timeline.Exit, t.ARN, t.Cause,
-		fmt.Sprintf("container %s of task %s is gone: it was removed from outside", c.Name, t.ID),
-		taskData(t, map[string]string{"container": c.Name}))
 }
 
 // observeRegistration notes when the task's targets have become registered, and when
@@ -349,7 +274,9 @@ func drainScope(s *Service, deployment string) string {
 func (p *planner) observeHealth(i int) {
 	t := p.tasks[i]
 	if health := taskHealth(t); health != t.Health {
-		p.edit(i).Health = health
+		t = p.edit(i)
+		t.Health = health
+		t.Version++
 	}
 	if !t.WasHealthy && p.healthy(t) {
 		t = p.edit(i)

@@ -132,6 +132,8 @@ func (c *Controller) perform(ctx context.Context, a Action, t *Task, w *WarmInte
 		return nil, c.eachTarget(ctx, t, c.balancer.RegisterTargets)
 	case Deregister:
 		return nil, c.eachTarget(ctx, t, c.deregister)
+	case Restart:
+		return nil, c.restart(ctx, t)
 	case Stop:
 		return nil, c.engine.Stop(ctx, a.Task)
 	case Close:
@@ -187,6 +189,23 @@ func (c *Controller) run(ctx context.Context, t *Task) error {
 		return &StartError{Name: "ResourceInitializationError", Err: err}
 	}
 	return c.engine.Run(ctx, spec)
+}
+
+// restart starts those containers of a task again that are to be.
+func (c *Controller) restart(ctx context.Context, t *Task) error {
+	for _, container := range t.Containers {
+		if container.Restarting.IsZero() {
+			continue
+		}
+		r, ok := c.engine.(Restarter)
+		if !ok {
+			return &StartError{Container: container.Name, Name: "CannotStartContainerError", Err: errors.New("the engine cannot restart containers")}
+		}
+		if err := r.Restart(ctx, t.ARN, container.Name, container.Restarting); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // spec is what the engine needs to know of a task.

@@ -137,6 +137,11 @@ type TaskContainer struct {
 	CPU         int    `json:"cpu,omitempty"`
 	Memory      int    `json:"memory,omitempty"`
 	Reservation int    `json:"reservation,omitempty"`
+
+	StartedAt    time.Time `json:"startedAt,omitzero"`     // of its current run
+	RestartCount int       `json:"restartCount,omitempty"` // by its restart policy
+	Restarting   time.Time `json:"restarting,omitzero"`    // start of the run that has ended and is to be followed by another
+	PausedAt     time.Time `json:"pausedAt,omitzero"`      // frozen from outside since
 }
 
 // live reports whether the task is meant to run.

@@ -118,6 +118,7 @@ func (c *Controller) StopTask(ctx context.Context, cluster, ref, reason string) 
 			reason = "Task stopped by user"
 		}
 		requestStop(t, UserInitiated, reason, x.cause, x.now)
+		t.Version++
 		t.DeregisterAt = x.now.Add(c.config.Pace.NoticeStop)
 		x.putTask(t)
 		after = t

@@ -14,6 +14,7 @@ const (
 	TaskState    Kind = "task-state"    // a task moved from one status to the next
 	Signal       Kind = "signal"        // a stop signal was sent to a task's containers
 	Exit         Kind = "exit"          // a container exited
+	Restart      Kind = "restart"       // a container was started again by its restart policy
 	TargetState  Kind = "target-state"  // a target's health state changed
 	Network      Kind = "network"       // addresses, security groups and their enforcement
 	Config       Kind = "config"        // load balancers, listeners, rules, target groups, task definitions

@@ -51,6 +51,9 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 			address, _ := netip.ParseAddr(s.Labels[labelAddress])
 			tasks[arn] = &orchestrator.TaskObservation{Task: arn, ContainerInstance: e.config.ContainerInstance, Address: address}
 		}
+		if e.disconnected(s) {
+			tasks[arn].Disconnected = true
+		}
 		if !isPause(s) { // it is not the task's, but the task is not gone while it is there
 			tasks[arn].Containers = append(tasks[arn].Containers, *observations[n])
 		}
@@ -152,6 +155,7 @@ func observation(c container.InspectResponse) orchestrator.ContainerObservation 
 		CreatedAt:   parseTime(c.Created),
 		StartedAt:   parseTime(c.State.StartedAt),
 		Error:       c.State.Error,
+		Paused:      c.State.Paused,
 	}
 	if obs.Status == orchestrator.ContainerStopped {
 		obs.FinishedAt = parseTime(c.State.FinishedAt)

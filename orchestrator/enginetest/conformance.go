@@ -37,8 +37,21 @@ type System struct {
 	Image        string // its program does what the first word of the command says
 	MissingImage string // cannot be pulled
 
+	// Outside is what somebody else does to the engine's containers.
+	Outside Outside
+
 	// Tag makes another name of Image, and a function that gives the name to another image.
 	Tag func(t *testing.T) (name string, retag func())
+}
+
+// Outside is what somebody else than drydock does to containers: `docker pause`, `unpause`,
+// `restart` and `rm -f`, and `docker network disconnect` of a task. [Fake] does it to its own.
+type Outside interface {
+	Pause(task, container string)
+	Unpause(task, container string)
+	Bounce(task, container string)
+	Vanish(task, container string)
+	Disconnect(task string)
 }
 
 // Conformance tests what every engine does. For each case run makes a system and gives it to
@@ -75,6 +88,12 @@ var cases = []struct {
 	{"Adoption", adoption},
 	{"ChangesEnds", changesEnds},
 	{"PinnedImage", pinnedImage},
+	{"RestartInPlace", restartInPlace},
+	{"RestartWhatCannotBe", restartRefused},
+	{"PausedFromOutside", pausedOutside},
+	{"RestartedFromOutside", bouncedOutside},
+	{"RemovedFromOutside", vanishedOutside},
+	{"DisconnectedFromOutside", disconnectedOutside},
 	{"WhoWaitsHoldsNobodyBack", whoWaits},
 	{"VolumesFromIsADependency", volumesFrom},
 	{"WarmIsNoTask", warmIsNoTask},

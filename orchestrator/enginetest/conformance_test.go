@@ -39,6 +39,7 @@ func fakeSystem() System {
 		VPC:          orchestrator.VPC{ID: "vpc-1", CIDR: cidr, Gateway: netip.MustParseAddr("172.31.0.1")},
 		Image:        "app",
 		MissingImage: "missing",
+		Outside:      f,
 		Tag:          func(*testing.T) (string, func()) { return "tagged", func() { f.Retag("tagged") } },
 	}
 }

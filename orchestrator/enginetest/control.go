@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"slices"
 
 	"drydock/orchestrator"
@@ -28,9 +29,9 @@ func (f *Fake) Unpause(task, name string) { f.setPaused(task, name, false, "SIGC
 func (f *Fake) setPaused(task, name string, paused bool, signal string) {
 	c := f.find(task, name)
 	f.machine.mu.Lock()
-	changed := c.obs.Status == orchestrator.ContainerRunning && c.paused != paused
+	changed := c.obs.Status == orchestrator.ContainerRunning && c.obs.Paused != paused
 	if changed {
-		c.paused = paused
+		c.obs.Paused = paused
 		f.machine.change(c.task)
 	}
 	f.machine.mu.Unlock()
@@ -52,6 +53,32 @@ func (f *Fake) Vanish(task, name string) {
 	defer f.machine.mu.Unlock()
 	c.task.containers = slices.DeleteFunc(c.task.containers, func(x *container) bool { return x == c })
 	f.machine.change(c.task)
+}
+
+// Bounce restarts a container as `docker restart` does: it exits and runs again before anybody looks.
+func (f *Fake) Bounce(task, name string) {
+	c := f.find(task, name)
+	f.machine.exit(c, 143, false)
+	f.machine.mu.Lock()
+	run := c.obs.StartedAt
+	f.machine.mu.Unlock()
+	f.Restart(context.Background(), task, c.def.Name, run)
+}
+
+// Disconnect takes a task's network interface away, as `docker network disconnect` does.
+func (f *Fake) Disconnect(task string) {
+	c := f.find(task, "")
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	c.task.disconnected = true
+	f.machine.change(c.task)
+}
+
+// SetCPU says how many CPU units the machine has.
+func (f *Fake) SetCPU(units int64) {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	f.machine.cpu = units
 }
 
 // Retag gives an image's tag to another image, as `docker build` does.

@@ -22,7 +22,11 @@ type Fake struct {
 	instance string
 }
 
-var _ orchestrator.Engine = (*Fake)(nil)
+var (
+	_ orchestrator.Engine    = (*Fake)(nil)
+	_ orchestrator.Machine   = (*Fake)(nil)
+	_ orchestrator.Restarter = (*Fake)(nil)
+)
 
 // NewFake returns an engine with a machine of its own.
 func NewFake(hooks Hooks) *Fake {
@@ -276,6 +280,55 @@ func (f *Fake) terminate(c *container) {
 	}
 }
 
+// Restart implements [orchestrator.Restarter].
+func (f *Fake) Restart(ctx context.Context, arn, name string, run time.Time) error {
+	m := f.machine
+	m.mu.Lock()
+	t := m.tasks[f.instance+arn]
+	if t == nil || t.find(name) == nil {
+		m.mu.Unlock()
+		return startError(name, &orchestrator.StartError{Name: "CannotStartContainerError", Err: errors.New("no such container")})
+	}
+	c := t.find(name)
+	mine := c.obs.Status == orchestrator.ContainerStopped && c.obs.StartedAt.Equal(run) && !c.starting
+	c.starting = c.starting || mine
+	m.mu.Unlock()
+	if !mine {
+		return nil
+	}
+	return f.startAgain(ctx, c, m.script(c.def))
+}
+
+// startAgain gives a stopped container another run.
+func (f *Fake) startAgain(ctx context.Context, c *container, script Script) error {
+	m := f.machine
+	err := sleep(ctx, script.Start)
+	if err == nil && script.Fail != nil {
+		err = startError(c.def.Name, script.Fail)
+	}
+	m.mu.Lock()
+	if err != nil {
+		c.starting = false
+		m.mu.Unlock()
+		return err
+	}
+	c.obs.ExitCode, c.obs.OOMKilled, c.obs.Health, c.obs.FinishedAt = 0, false, "UNKNOWN", time.Time{}
+	c.exiting, c.signalled, c.script = false, false, script
+	m.mu.Unlock()
+	if m.hooks.Start != nil {
+		m.hooks.Start(m.process(c))
+	}
+	m.run(c)
+	return nil
+}
+
+// CPU implements [orchestrator.Machine]: what [Fake.SetCPU] has set, else unknown.
+func (f *Fake) CPU() int64 {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	return f.machine.cpu
+}
+
 // Remove implements [orchestrator.Engine]. Running containers are killed.
 func (f *Fake) Remove(_ context.Context, arn string) error {
 	m := f.machine
@@ -324,7 +377,7 @@ func (f *Fake) List(context.Context) ([]orchestrator.TaskObservation, error) {
 }
 
 func (t *task) observe() orchestrator.TaskObservation {
-	obs := orchestrator.TaskObservation{Task: t.spec.ARN, Address: t.spec.Interface.Address}
+	obs := orchestrator.TaskObservation{Task: t.spec.ARN, Address: t.spec.Interface.Address, Disconnected: t.disconnected && t.running()}
 	for _, c := range t.containers {
 		obs.Containers = append(obs.Containers, c.obs)
 	}

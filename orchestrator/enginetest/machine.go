@@ -29,6 +29,7 @@ type machine struct {
 
 	changed chan struct{} // closed and replaced at every change
 	serial  int
+	cpu     int64 // CPU units; 0: nobody knows
 }
 
 // task is a task's share of the machine.
@@ -36,6 +37,8 @@ type task struct {
 	instance   string
 	spec       orchestrator.TaskSpec
 	containers []*container // created ones, in start order
+
+	disconnected bool
 }
 
 // container is one container; machine.mu guards it.
@@ -45,7 +48,7 @@ type container struct {
 	script Script
 	obs    orchestrator.ContainerObservation
 
-	starting, signalled, exiting, paused bool
+	starting, signalled, exiting bool
 
 	timers []*time.Timer
 }
@@ -268,7 +271,7 @@ func (m *machine) exit(c *container, code int, oom bool) {
 	c.obs.FinishedAt = time.Now()
 	c.obs.ExitCode = code
 	c.obs.OOMKilled = oom
-	c.paused = false
+	c.obs.Paused = false
 	m.change(c.task)
 }
 
