@@ -36,6 +36,7 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 	if err != nil {
 		return nil, err
 	}
+	lost := e.lost(summaries)
 	summaries = slices.DeleteFunc(summaries, func(s container.Summary) bool { return isWarm(s) || s.State == container.StateRemoving })
 	observations, err := e.observeAll(ctx, summaries)
 	if err != nil {
@@ -51,7 +52,7 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 			address, _ := netip.ParseAddr(s.Labels[labelAddress])
 			tasks[arn] = &orchestrator.TaskObservation{Task: arn, ContainerInstance: e.config.ContainerInstance, Address: address}
 		}
-		if e.disconnected(s) {
+		if lost(s) {
 			tasks[arn].Disconnected = true
 		}
 		if !isPause(s) { // it is not the task's, but the task is not gone while it is there

@@ -4,24 +4,39 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
-
-	"drydock/orchestrator"
 )
 
-// disconnected reports whether a container that owns its task's network namespace has lost the
-// network while it should have it: it was disconnected, or it was a pause container and has ended.
+// lost tells which of the containers that run are cut off from the network that they should have:
+// it was taken from them, or from the container whose namespace they joined, or that one has ended
+// or was removed.
+func (e *Engine) lost(all []container.Summary) func(container.Summary) bool {
+	off := map[string]bool{} // by container id: whether it has lost its network or its life
+	for _, s := range all {
+		off[s.ID] = !runs(s) || e.disconnected(s)
+	}
+	return func(s container.Summary) bool {
+		if !runs(s) || isPause(s) {
+			return false
+		}
+		owner, joined := strings.CutPrefix(s.HostConfig.NetworkMode, "container:")
+		if !joined {
+			return off[s.ID]
+		}
+		gone, known := off[owner]
+		return gone || !known
+	}
+}
+
+func runs(s container.Summary) bool {
+	return s.State == container.StateRunning || s.State == container.StatePaused
+}
+
+// disconnected reports whether a running container is not in the network that it was created in.
 func (e *Engine) disconnected(s container.Summary) bool {
-	if isPause(s) && status(s.State) == orchestrator.ContainerStopped {
-		return true
-	}
-	if s.State != container.StateRunning && s.State != container.StatePaused || s.NetworkSettings == nil {
+	if s.NetworkSettings == nil || !e.ownNetwork(s.HostConfig.NetworkMode) {
 		return false
 	}
-	network := s.HostConfig.NetworkMode
-	if !e.ownNetwork(network) {
-		return false
-	}
-	endpoint := s.NetworkSettings.Networks[network]
+	endpoint := s.NetworkSettings.Networks[s.HostConfig.NetworkMode]
 	return endpoint == nil || endpoint.IPAddress == ""
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 
 	"drydock/orchestrator/enginetest"
 )
@@ -52,6 +53,29 @@ func (o outside) Disconnect(task string) {
 	for _, s := range list {
 		if o.e.ownNetwork(s.HostConfig.NetworkMode) {
 			o.must(o.e.client.NetworkDisconnect(o.t.Context(), s.HostConfig.NetworkMode, s.ID, true))
+		}
+	}
+}
+
+func TestLost(t *testing.T) {
+	e := unconnected(t, "1.41")
+	of := func(id, state, mode string, networks ...string) container.Summary {
+		s := container.Summary{ID: id, State: state, Labels: map[string]string{}, NetworkSettings: &container.NetworkSettingsSummary{Networks: map[string]*network.EndpointSettings{}}}
+		s.HostConfig.NetworkMode = mode
+		for _, n := range networks {
+			s.NetworkSettings.Networks[n] = &network.EndpointSettings{IPAddress: "10.0.0.9"}
+		}
+		return s
+	}
+	ours := e.networkName("vpc-1")
+	all := []container.Summary{
+		of("on", "running", ours, ours), of("off", "running", ours), of("ended", "exited", ours), of("host", "running", "host"),
+		of("joined", "running", "container:on"), of("joined-off", "paused", "container:off"), of("joined-ended", "running", "container:ended"), of("orphan", "running", "container:removed"),
+	}
+	lost := e.lost(all)
+	for n, want := range []bool{false, true, false, false, false, true, true, true} {
+		if got := lost(all[n]); got != want {
+			t.Errorf("%s has lost its network: %v, want %v", all[n].ID, got, want)
 		}
 	}
 }
