@@ -8,7 +8,7 @@ import (
 	"drydock/timeline"
 )
 
-var errServiceDeploymentNotFound = &Error{"ServiceDeploymentNotFoundException", "The service deploy ARN that you specified in the StopServiceDeployment doesn't exist. You can use ListServiceDeployments to retrieve the service deployment ARNs."}
+var errServiceDeploymentNotFound = &Error{"ServiceDeploymentNotFoundException", "Service deployment not found."}
 
 // ContinueServiceDeployment ends a pause of a service deployment: it goes on, or back to the
 // revision before. An empty action continues (ECS-149).

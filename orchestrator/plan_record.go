@@ -60,6 +60,7 @@ func (p *planner) recordProgress(s *Service, d *Deployment) {
 	}
 	r.Stage, r.Config = d.Stage, s.Config
 	recordCounts(s, r)
+	recordShift(s, d, r)
 	recordMonitors(s, d, r)
 	p.recordStatus(d, r)
 	if !reflect.DeepEqual(old, r) {
@@ -98,6 +99,19 @@ func recordCounts(s *Service, r *ServiceDeployment) {
 		countRevision(s, &r.Sources[n])
 	}
 	countRevision(s, &r.Target)
+}
+
+// recordShift shows the hooks and the traffic of a deployment that shifts it.
+func recordShift(s *Service, d *Deployment, r *ServiceDeployment) {
+	if d.Shift == nil {
+		return
+	}
+	r.Hooks = d.Shift.Hooks
+	weigh := func(c *RevisionCounts) { c.ProductionWeight, c.TestWeight = s.Traffic(c.ARN) }
+	for n := range r.Sources {
+		weigh(&r.Sources[n])
+	}
+	weigh(&r.Target)
 }
 
 // countRevision counts the tasks of one service revision.

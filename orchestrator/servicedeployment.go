@@ -44,6 +44,7 @@ type ServiceDeployment struct {
 	Target     RevisionCounts          `json:"target"`
 	Config     DeploymentConfiguration `json:"config"`
 	Stage      string                  `json:"stage,omitempty"` // lifecycleStage, of [Deployment.Stage]
+	Hooks      []HookRun               `json:"hooks,omitempty"`
 	Rollback   *Rollback               `json:"rollback,omitempty"`
 	Breaker    BreakerMonitor          `json:"breaker"`
 	Alarms     AlarmMonitor            `json:"alarms"`
@@ -100,6 +101,7 @@ type ServiceRevision struct {
 	Service   string    `json:"service"` // ARN
 	Cluster   string    `json:"cluster"` // name
 	Revision  Revision  `json:"revision"`
+	Alternate bool      `json:"alternate,omitempty"` // its tasks are in the alternate target groups
 	CreatedAt time.Time `json:"createdAt"`
 }
 

@@ -374,7 +374,7 @@ func (x *change) deploy(s *Service, message string) {
 // until the loop has seen it, and its service revision (ECS-401).
 func (x *change) record(s *Service, d *Deployment) {
 	d.Record, d.RevisionARN = serviceDeploymentARN(s.ARN, randomHex), serviceRevisionARN(s.ARN, randomHex)
-	x.putRevision(&ServiceRevision{ARN: d.RevisionARN, Service: s.ARN, Cluster: s.Cluster, Revision: d.Revision, CreatedAt: x.now})
+	x.putRevision(&ServiceRevision{ARN: d.RevisionARN, Service: s.ARN, Cluster: s.Cluster, Revision: d.Revision, Alternate: d.Alternate, CreatedAt: x.now})
 	r := &ServiceDeployment{
 		ARN: d.Record, Service: s.ARN, Cluster: s.Cluster, Status: ServiceDeploymentPending,
 		CreatedAt: x.now, UpdatedAt: x.now, Target: RevisionCounts{ARN: d.RevisionARN}, Config: s.Config,

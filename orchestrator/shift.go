@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -130,6 +131,38 @@ func blueOf(others []Deployment) string {
 
 func has(deployments []Deployment, id string) bool {
 	return slices.ContainsFunc(deployments, func(d Deployment) bool { return d.ID == id })
+}
+
+// Traffic returns the shares of the production and of the test traffic, in percent, that a
+// service revision shall have while the service shifts traffic; nil where it does not.
+func (s *Service) Traffic(revision string) (production, test *float64) {
+	d := s.Primary()
+	if d == nil || d.Shift == nil || d.RolloutState == RolloutInProgress && d.Shift.Stage == "" || len(d.splitters()) == 0 {
+		return nil, nil
+	}
+	share := func(mine float64) *float64 {
+		if d.Shift.Failed == "" || mine >= 0 {
+			mine = max(mine, 0) // green has none yet
+		} else {
+			mine = 100 // blue never gave any away
+		}
+		other := s.Deployment(cmp.Or(d.Shift.Failed, d.Shift.Blue))
+		switch {
+		case revision == d.RevisionARN:
+			return &mine
+		case other != nil && revision == other.RevisionARN:
+			mine = tenth(100 - mine)
+		default:
+			mine = 0
+		}
+		return &mine
+	}
+	return share(d.Shift.Production), share(d.Shift.Test)
+}
+
+// splitters returns the load balancers that the deployment can shift traffic with.
+func (d *Deployment) splitters() []LoadBalancer {
+	return slices.DeleteFunc(slices.Clone(d.Revision.LoadBalancers), func(lb LoadBalancer) bool { return lb.Advanced == nil })
 }
 
 // groups returns the target groups of one load balancer: the deployment's own and the other.

@@ -55,6 +55,7 @@ func Register(s *awsapi.Server, scheduler *orchestrator.Controller, definitions 
 	awsapi.Handle(s, "ecs", "DescribeServiceDeployments", a.describeServiceDeployments)
 	awsapi.Handle(s, "ecs", "DescribeServiceRevisions", a.describeServiceRevisions)
 	awsapi.Handle(s, "ecs", "StopServiceDeployment", a.stopServiceDeployment)
+	awsapi.Handle(s, "ecs", "ContinueServiceDeployment", a.continueServiceDeployment)
 	awsapi.Handle(s, "ecs", "UpdateTaskProtection", a.updateTaskProtection)
 	awsapi.Handle(s, "ecs", "GetTaskProtection", a.getTaskProtection)
 	awsapi.Handle(s, "ecs", "RunTask", a.runTask)

@@ -68,7 +68,7 @@ func (a api) serviceDeployment(r *orchestrator.ServiceDeployment) ServiceDeploym
 		ServiceDeploymentArn: &r.ARN, ServiceArn: &r.Service, ClusterArn: new(a.scheduler.ClusterARN(r.Cluster)),
 		CreatedAt: &r.CreatedAt, StartedAt: moment(r.StartedAt), FinishedAt: moment(r.FinishedAt), StoppedAt: moment(r.StoppedAt), UpdatedAt: &r.UpdatedAt,
 		SourceServiceRevisions: awsapi.List(r.Sources, revisionSummary), TargetServiceRevision: new(revisionSummary(r.Target)),
-		Status: &r.Status, StatusReason: awsapi.NonZero(r.Reason), LifecycleStage: awsapi.NonZero(r.Stage),
+		Status: &r.Status, StatusReason: awsapi.NonZero(r.Reason), LifecycleStage: awsapi.NonZero(r.Stage), LifecycleHookDetails: hookDetails(r.Hooks),
 		DeploymentConfiguration: &DeploymentConfiguration{},
 		Alarms:                  &ServiceDeploymentAlarms{Status: awsapi.NonZero(r.Alarms.Status), AlarmNames: r.Alarms.Names, TriggeredAlarmNames: r.Alarms.Triggered},
 	}
@@ -113,9 +113,12 @@ func (a api) serviceRevision(r *orchestrator.ServiceRevision) ServiceRevision {
 		ServiceRevisionArn: &r.ARN, ServiceArn: &r.Service, ClusterArn: new(a.scheduler.ClusterARN(r.Cluster)), CreatedAt: &r.CreatedAt,
 		TaskDefinition: &v.TaskDefinition, LaunchType: awsapi.NonZero(v.LaunchType), NetworkConfiguration: networkShape(v.Network),
 		LoadBalancers: awsapi.List(v.LoadBalancers, func(lb orchestrator.LoadBalancer) LoadBalancer {
-			return LoadBalancer{TargetGroupArn: &lb.TargetGroupARN, ContainerName: &lb.ContainerName, ContainerPort: count(lb.ContainerPort)}
+			return LoadBalancer{
+				TargetGroupArn: &lb.TargetGroupARN, ContainerName: &lb.ContainerName, ContainerPort: count(lb.ContainerPort),
+				AdvancedConfiguration: advancedShape(lb.Advanced),
+			}
 		}),
-		ContainerImages: a.containerImages(v), GuardDutyEnabled: new(false),
+		ContainerImages: a.containerImages(v), GuardDutyEnabled: new(false), ResolvedConfiguration: resolved(r),
 	}
 	if fargate(v.LaunchType) {
 		shape.PlatformVersion, shape.PlatformFamily = new(platform(v.PlatformVersion)), new(platformFamily)

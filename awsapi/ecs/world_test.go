@@ -237,6 +237,7 @@ type fakeBalancer struct {
 	mu      sync.Mutex
 	targets map[alb.TargetKey]alb.TargetHealth
 	pokes   []chan struct{}
+	rules   map[string]map[string]int
 }
 
 func (b *fakeBalancer) Targets() map[alb.TargetKey]alb.TargetHealth {
@@ -273,8 +274,8 @@ func (b *fakeBalancer) DeregisterTargets(_ context.Context, group string, target
 
 func (b *fakeBalancer) DescribeTargetGroups(_ context.Context, _ string, arns, _ []string) ([]alb.TargetGroup, error) {
 	switch arns[0] {
-	case group:
-		return []alb.TargetGroup{{ARN: group, TargetType: "ip", LoadBalancerARNs: []string{"lb"}}}, nil
+	case group, greenGroup:
+		return []alb.TargetGroup{{ARN: arns[0], TargetType: "ip", LoadBalancerARNs: []string{"lb"}}}, nil
 	case ec2Group:
 		return []alb.TargetGroup{{ARN: ec2Group, TargetType: "instance", LoadBalancerARNs: []string{"lb"}}}, nil
 	case loneGroup:
