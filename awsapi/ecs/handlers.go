@@ -22,6 +22,17 @@ type api struct {
 	definitions *taskdefs.Catalogue
 }
 
+// Exec opens a session in which a command runs in a container of a task.
+type Exec interface {
+	// OpenSession returns the session's id, and the URL and token for the client.
+	OpenSession(task *orchestrator.Task, container, command string) (id, url, token string, err error)
+}
+
+// RegisterExec registers the handler of ExecuteCommand.
+func RegisterExec(s *awsapi.Server, scheduler *orchestrator.Controller, exec Exec) {
+	awsapi.Handle(s, "ecs", "ExecuteCommand", executor{scheduler, exec}.executeCommand)
+}
+
 // Register registers the handlers of ECS.
 func Register(s *awsapi.Server, scheduler *orchestrator.Controller, definitions *taskdefs.Catalogue) {
 	a := api{scheduler, definitions}

@@ -129,6 +129,9 @@ func container(t *orchestrator.Task, c orchestrator.TaskContainer) Container {
 	if c.ExitCode != nil {
 		shape.ExitCode = count(*c.ExitCode)
 	}
+	if t.ExecEnabled { // ECS-256
+		shape.ManagedAgents = []ManagedAgent{{Name: new("ExecuteCommandAgent"), LastStatus: &c.Status, LastStartedAt: moment(t.StartedAt)}}
+	}
 	if i := t.Interface; i != nil {
 		shape.NetworkInterfaces = []NetworkInterface{{AttachmentId: &i.Attachment, PrivateIpv4Address: new(i.Address.String())}}
 	}

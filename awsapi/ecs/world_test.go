@@ -81,6 +81,7 @@ func open(t *testing.T, pace orchestrator.Pace) (w *world, stop func()) {
 		t.Fatal(err)
 	}
 	ecs.Register(w.server, w.scheduler, definitions)
+	ecs.RegisterExec(w.server, w.scheduler, sessions{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); w.scheduler.Run(ctx) }()

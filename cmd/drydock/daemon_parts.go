@@ -33,6 +33,7 @@ import (
 	"drydock/orchestrator"
 	"drydock/orchestrator/agent"
 	"drydock/orchestrator/docker"
+	"drydock/ssm"
 	"drydock/store"
 	"drydock/taskdefs"
 	"drydock/timeline"
@@ -59,6 +60,7 @@ type daemon struct {
 	scheduler    *orchestrator.Controller
 	agent        *agent.Agent
 	logs         *logs.Service
+	sessions     ssm.Sessions
 
 	listener net.Listener
 	server   *http.Server
@@ -248,6 +250,7 @@ func (d *daemon) openAPI(context.Context) error {
 	api.Account, api.Log = d.config.Account, d.log
 	api.OnCall, api.OnDone = d.recordCall, d.recordDone
 	ecs.Register(api, d.scheduler, d.definitions)
+	ecs.RegisterExec(api, d.scheduler, execSessions{d})
 	elbv2.Register(api, d.balancer)
 	acmapi.Register(api, d.certificates)
 	ec2.Register(api, d.network)

@@ -30,6 +30,7 @@ var rooms = map[string][]string{
 	"cloudwatch":          {"timeline"},
 	"cloudwatch/logs":     {"timeline"},
 	"autoscaling":         {"timeline"},
+	"ssm":                 {},
 	"orchestrator":        {"taskdefs", "network", "alb", "timeline"},
 	"orchestrator/agent":  {"orchestrator", "taskdefs", "network", "alb", "timeline"},
 	"orchestrator/docker": {"orchestrator", "taskdefs", "network"},

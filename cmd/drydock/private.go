@@ -33,6 +33,7 @@ func (d *daemon) private() http.Handler {
 	mux.HandleFunc("POST /_drydock/fault", d.serveFault)
 	mux.HandleFunc("GET /_drydock/faults", d.serveFaults)
 	mux.HandleFunc("POST /_drydock/faults", d.serveTaskFault)
+	mux.Handle("GET /_drydock/session/{session}", &d.sessions)
 	mux.HandleFunc("/_drydock/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("the private API has no %s %s", r.Method, r.URL.Path), "is this drydock as new as the daemon? see `drydock version`")
 	})
