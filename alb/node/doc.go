@@ -17,6 +17,7 @@
 // After 101 the two sides are the ends of a tunnel. After 504 and 460 the answer that still comes is an
 // epilogue. Over plain TCP, bytes are read and written by rawtcp.go: what waits has no buffer, the poller
 // is armed before a target is asked, and large bodies are spliced; any other net.Conn goes the plain way.
+// What a client connection needs while it serves a request is its turn; while idle it has none.
 //
 // A request is read into one clear form (request.go) and classified (desync.go); the same bytes
 // are matched, logged and forwarded. A group's view (algorithm.go) is who gets requests until

@@ -115,6 +115,7 @@ func (x *exchange) reach(t *target) (timeline.Cause, error) {
 			return "", nil
 		}
 		x.back.release(false)
+		x.back = nil
 		if tries == maxConnections {
 			return dialCause(err, t.draining.Load()), err
 		}

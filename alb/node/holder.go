@@ -14,11 +14,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// ListenTCP binds an address. Its error names the process that has the address already.
+// ListenTCP binds an address. A connection on which nothing comes is accepted after about a second. Its error names the process that has the address already.
 func ListenTCP(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAlive: -1}
+	lc := net.ListenConfig{KeepAlive: -1, Control: deferAccept}
 	ln, err := lc.Listen(ctx, "tcp", addr.String())
 	if err == nil {
 		return ln, nil
@@ -31,6 +33,14 @@ func ListenTCP(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
 		return nil, fmt.Errorf("listen %s: %w by %s", addr, number, holder(addr))
 	}
 	return nil, fmt.Errorf("listen %s: %w", addr, number)
+}
+
+// deferAccept has the kernel keep connections until their first byte is here, or about a second has
+// passed: most need not be waited for once they are accepted.
+func deferAccept(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1) // without it all is well, too
+	})
 }
 
 // holder names the process that listens on an address, as far as /proc tells.
