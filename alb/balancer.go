@@ -32,6 +32,9 @@ type Config struct {
 	Pace       Pace       // FastPace
 	DNSSuffix  string     // elb.localhost
 
+	// Instance is the EC2 instance id of this machine: targets of it are dialled on 127.0.0.1.
+	Instance string
+
 	Certificates    Certificates  // nil: no certificate is known
 	StaleConnection time.Duration // the fault of SetFault for target groups without one of their own
 }

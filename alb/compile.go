@@ -177,7 +177,10 @@ func (tg *TargetGroup) compileStickiness() *node.Stickiness {
 }
 
 func (b *Balancer) compileTarget(r *registration) node.Target {
-	addr, _ := netip.ParseAddr(r.Target.ID)
+	addr, err := netip.ParseAddr(r.Target.ID)
+	if err != nil { // an instance id
+		addr = machine
+	}
 	return node.Target{
 		Registration: r.ID, Addr: netip.AddrPortFrom(addr, uint16(r.Target.Port)), Task: r.Target.Task, Zone: r.Target.AvailabilityZone,
 		CheckFrom: r.CheckFrom, Draining: r.draining(), DrainFrom: r.DrainFrom, DrainUntil: r.DrainUntil, State: node.State(r.Health), Fault: b.faultOf(r.Target.Task),

@@ -85,7 +85,7 @@ func (b *Balancer) resolveTarget(tg *TargetGroup, target Target) (Target, error)
 		return target, constraint(target.Port, "targets.1.member.port", "have value between 1 and 65535")
 	}
 	if tg.TargetType == "instance" {
-		return target, checkInstance(target.ID)
+		return b.resolveInstance(target)
 	}
 	addr, err := netip.ParseAddr(target.ID)
 	if err != nil || !addr.Is4() {
@@ -103,6 +103,18 @@ func (b *Balancer) resolveTarget(tg *TargetGroup, target Target) (Target, error)
 	case inside:
 		target.AvailabilityZone = zone
 	}
+	return target, nil
+}
+
+// machine is where targets of type instance are dialled: ports of this machine (ALB-257).
+var machine = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// resolveInstance takes this machine's instance id only.
+func (b *Balancer) resolveInstance(target Target) (Target, error) {
+	if target.ID == "" || target.ID != b.config.Instance {
+		return target, checkInstance(target.ID)
+	}
+	target.AvailabilityZone = b.config.Region + "a"
 	return target, nil
 }
 

@@ -214,6 +214,7 @@ type change struct {
 	rows   map[string]any
 	events []timeline.Event
 	commit []func()
+	failed *PlacementError // of RunTask
 }
 
 // update runs f on the current rows and commits what it changed. f must not change rows in

@@ -60,6 +60,7 @@ type TaskSpec struct {
 	Service     string // name; empty for a standalone task
 	NetworkMode string
 	Interface   Interface
+	Ports       []PortBinding                  // of the host, for bridge and host networking
 	Warm        string                         // id of a namespace of [Warmer] that has the interface already; empty: none
 	CPU         int64                          // CPU units of the whole task (1024 is one vCPU); 0: no limit
 	Memory      int64                          // MiB of the whole task; 0: no limit

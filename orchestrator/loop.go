@@ -68,7 +68,7 @@ func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
 		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(), Weights: c.weights(),
 		Results: results, TickAt: c.tickAt, Records: c.records, Revisions: c.revisions, Alarms: states, Windows: windows,
-		WarmSize: c.warmSize(), Warm: c.warm, WarmSeen: seen.warm, Hosts: c.warmHosts(),
+		Machine: c.config.Machine, WarmSize: c.warmSize(), Warm: c.warm, WarmSeen: seen.warm, Hosts: c.warmHosts(),
 		Definition: c.definition, Tags: c.definitionTags, Seq: c.store.NextSeq, ID: randomHex,
 	}
 }

@@ -31,6 +31,7 @@ func makeTask(in taskInput) *Task {
 	if in.definition == nil {
 		return t
 	}
+	t.NetworkMode = networkMode(in.definition)
 	t.CPU, t.Memory = in.definition.CPU, in.definition.Memory
 	for _, c := range in.definition.ContainerDefinitions {
 		t.Containers = append(t.Containers, TaskContainer{

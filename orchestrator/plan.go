@@ -28,6 +28,8 @@ type Input struct {
 	Results   []Result                           // what runners reported since the last plan
 	TickAt    map[string]time.Time               // by service ARN: its next decision
 
+	Machine string // id of the one container instance
+
 	WarmSize int                       // how many interfaces shall be ready
 	Warm     map[string]*WarmInterface // by id; never changed by the planner
 	WarmSeen map[string]bool           // by id: whether a task can join it; nil if it is not known

@@ -47,6 +47,9 @@ func (p *planner) stepProvisioning(i int) bool {
 		p.advance(i, Deprovisioning, "")
 		return true
 	}
+	if !t.awsvpc() {
+		return p.stepPlacing(i)
+	}
 	if t.Interface == nil || !p.due(t.AttachAt) {
 		return false
 	}
@@ -181,7 +184,9 @@ func (p *planner) stepStopping(i int) bool {
 	}
 	t = p.advance(i, Deprovisioning, "")
 	t.ExecutionStoppedAt = lastFinished(obs, p.in.Now)
-	t.DetachAt = p.in.Now.Add(p.in.Pace.Detach)
+	if t.Interface != nil {
+		t.DetachAt = p.in.Now.Add(p.in.Pace.Detach)
+	}
 	return true
 }
 
@@ -273,7 +278,7 @@ func (p *planner) act(i int) {
 	}
 	switch t.Status {
 	case Provisioning:
-		if t.Interface == nil {
+		if t.Interface == nil && t.awsvpc() {
 			p.claimWarm(t)
 			p.action(Attach, t)
 		}
@@ -316,7 +321,7 @@ func (p *planner) actDeprovisioning(t *Task) {
 
 // actBalancer registers the targets of a task that runs and deregisters those of one that is to stop.
 func (p *planner) actBalancer(t *Task) {
-	if len(t.LoadBalancers) == 0 || t.Interface == nil {
+	if len(t.LoadBalancers) == 0 || !t.placed() {
 		return
 	}
 	if t.live() {

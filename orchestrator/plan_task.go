@@ -29,6 +29,9 @@ func (p *planner) result(r Result) {
 		p.succeeded(i, r)
 		return
 	}
+	if r.Action == Run && p.portTaken(i, r.Err) {
+		return
+	}
 	var start *StartError
 	if r.Action == Run && errors.As(r.Err, &start) {
 		p.failedToStart(i, start)
@@ -127,7 +130,7 @@ func (p *planner) observe(i int) {
 // so that the service's events count them as AWS's do.
 func (p *planner) observeRegistration(i int) {
 	t := p.tasks[i]
-	if len(t.LoadBalancers) == 0 || t.Interface == nil {
+	if len(t.LoadBalancers) == 0 || !t.placed() {
 		return
 	}
 	if p.justRegistered(t) && p.underWay[t.Service].in == 0 {
@@ -159,7 +162,7 @@ func (p *planner) toDeregister(t *Task) bool {
 // countUnderWay counts the registrations and deregistrations under way, by service.
 func (p *planner) countUnderWay() {
 	for _, t := range p.tasks {
-		if len(t.LoadBalancers) == 0 || t.Interface == nil {
+		if len(t.LoadBalancers) == 0 || !t.placed() {
 			continue
 		}
 		c := p.underWay[t.Service]
@@ -177,12 +180,11 @@ func (p *planner) countUnderWay() {
 
 // targetKeys returns the keys of the task's targets.
 func targetKeys(t *Task) []alb.TargetKey {
-	if t.Interface == nil {
-		return nil
-	}
 	keys := make([]alb.TargetKey, 0, len(t.LoadBalancers))
 	for _, lb := range t.LoadBalancers {
-		keys = append(keys, alb.TargetKey{TargetGroup: lb.TargetGroupARN, ID: t.Interface.Address.String(), Port: lb.ContainerPort})
+		if id, port, ok := t.target(lb); ok {
+			keys = append(keys, alb.TargetKey{TargetGroup: lb.TargetGroupARN, ID: id, Port: port})
+		}
 	}
 	return keys
 }
@@ -190,8 +192,11 @@ func targetKeys(t *Task) []alb.TargetKey {
 // targetKeys is [targetKeys], remembered: a pass asks again and again, and an interface stays
 // the same value for the whole of its task's life.
 func (p *planner) targetKeys(t *Task) []alb.TargetKey {
-	if t.Interface == nil || len(t.LoadBalancers) == 0 {
+	if !t.placed() || len(t.LoadBalancers) == 0 {
 		return nil
+	}
+	if t.Interface == nil {
+		return targetKeys(t)
 	}
 	keys, ok := p.keys[t.Interface]
 	if !ok {

@@ -144,10 +144,10 @@ func (p *planner) countSpread() {
 }
 
 // warmable reports whether a task can live in a namespace that was made before it was known:
-// names and kernel parameters of a namespace can't be changed afterwards.
+// names, other namespaces and kernel parameters of one can't be changed afterwards.
 func (p *planner) warmable(t *Task) bool {
 	def := p.in.Definition(t.TaskDefinition)
-	return def != nil && def.NetworkMode == "awsvpc" && !slices.ContainsFunc(def.ContainerDefinitions, func(c taskdefs.ContainerDefinition) bool {
+	return def != nil && def.NetworkMode == "awsvpc" && def.PIDMode == "" && def.IPCMode == "" && !slices.ContainsFunc(def.ContainerDefinitions, func(c taskdefs.ContainerDefinition) bool {
 		return c.Hostname != "" || len(c.ExtraHosts) > 0 || len(c.DNSServers) > 0 || len(c.DNSSearchDomains) > 0 ||
 			slices.ContainsFunc(c.SystemControls, func(s taskdefs.SystemControl) bool { return strings.HasPrefix(s.Namespace, "net.") })
 	})
@@ -155,10 +155,7 @@ func (p *planner) warmable(t *Task) bool {
 
 // attached ends the claim of a task that has its interface.
 func (p *planner) attached(t *Task) {
-	if t.Interface == nil {
-		return
-	}
-	if w := p.warmRow(t.Interface.Warm); w != nil {
+	if w := p.warmRow(t.Interface.warm()); w != nil {
 		p.plan.Warm[w.ID] = nil
 	}
 }
@@ -272,7 +269,7 @@ func (p *planner) trimWarm() {
 // starved reports whether a task waits for an address in vain.
 func (p *planner) starved() bool {
 	return slices.ContainsFunc(p.tasks, func(t *Task) bool {
-		return t.live() && t.Status == Provisioning && t.Interface == nil && t.Complaint != ""
+		return t.live() && t.Status == Provisioning && t.awsvpc() && t.Interface == nil && t.Complaint != ""
 	})
 }
 
@@ -280,7 +277,7 @@ func (p *planner) starved() bool {
 func (p *planner) idle() bool {
 	last := time.Time{}
 	for _, t := range p.tasks {
-		if t.pending() {
+		if t.pending() && !(t.Status == Provisioning && t.Complaint != "") {
 			return false
 		}
 		if t.StartedAt.After(last) {

@@ -32,7 +32,7 @@ type Protection struct {
 // Failure is what AWS answers about one resource among others that a call names.
 type Failure struct {
 	ARN    string
-	Reason string // MISSING, TASK_NOT_VALID, DEPLOYMENT_BLOCKED
+	Reason string // MISSING, TASK_NOT_VALID, DEPLOYMENT_BLOCKED, RESOURCE:PORTS
 	Detail string
 }
 

@@ -224,7 +224,7 @@ func (c *Controller) spec(ctx context.Context, t *Task) (TaskSpec, error) {
 	return TaskSpec{
 		ARN: t.ARN, ID: t.ID, Cluster: t.Cluster, Family: def.Family, Revision: revisionOf(t.TaskDefinition),
 		Service: strings.TrimPrefix(t.Group, "service:"), NetworkMode: def.NetworkMode,
-		Interface: c.engineInterface(t.Interface), Warm: t.Interface.Warm,
+		Interface: c.engineInterface(t.Interface), Warm: t.Interface.warm(), Ports: t.Ports,
 		CPU: number(t.CPU), Memory: number(t.Memory),
 		Containers: containers, Volumes: def.Volumes, Images: pinnedImages(t),
 		PIDMode: def.PIDMode, IPCMode: def.IPCMode,
@@ -267,7 +267,7 @@ func (c *Controller) hosts() map[string]string {
 func (c *Controller) eachTarget(ctx context.Context, t *Task, do func(context.Context, string, []alb.Target) error) error {
 	var errs []error
 	for _, k := range targetKeys(t) {
-		target := alb.Target{ID: k.ID, Port: k.Port, AvailabilityZone: t.Interface.Zone, Task: t.ARN}
+		target := alb.Target{ID: k.ID, Port: k.Port, AvailabilityZone: t.zone(), Task: t.ARN}
 		errs = append(errs, do(ctx, k.TargetGroup, []alb.Target{target}))
 	}
 	return errors.Join(errs...)

@@ -223,5 +223,8 @@ func (c *Controller) fits(s *Service, g alb.TargetGroup) error {
 	if g.TargetType != "ip" && def != nil && def.NetworkMode == "awsvpc" {
 		return invalid("The provided target group %s has target type %s, which is incompatible with the awsvpc network mode specified in the task definition.", g.ARN, g.TargetType)
 	}
+	if def != nil && g.TargetType == "ip" && networkMode(def) != "awsvpc" {
+		return invalid("The provided target group %s has target type %s, which is incompatible with the %s network mode specified in the task definition.", g.ARN, g.TargetType, networkMode(def))
+	}
 	return nil
 }

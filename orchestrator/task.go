@@ -72,15 +72,18 @@ type Task struct {
 	ExecEnabled    bool                  `json:"execEnabled,omitempty"`
 	Tags           map[string]string     `json:"tags,omitempty"`
 
-	Desired    TaskStatus      `json:"desired"` // RUNNING or STOPPED
-	Status     TaskStatus      `json:"status"`
-	Health     string          `json:"health"`
-	Version    int             `json:"version"`
-	Interface  *TaskInterface  `json:"interface,omitempty"`
-	Containers []TaskContainer `json:"containers"`
-	StopCode   string          `json:"stopCode,omitempty"`
-	StopReason string          `json:"stopReason,omitempty"`
-	Probe      string          `json:"probe,omitempty"` // what the health check saw that condemned it, for people
+	Desired     TaskStatus      `json:"desired"` // RUNNING or STOPPED
+	Status      TaskStatus      `json:"status"`
+	Health      string          `json:"health"`
+	Version     int             `json:"version"`
+	Interface   *TaskInterface  `json:"interface,omitempty"`
+	NetworkMode string          `json:"networkMode,omitempty"` // awsvpc, bridge, host or none
+	Instance    string          `json:"instance,omitempty"`    // EC2 instance id of where it is placed; empty if it has an interface
+	Ports       []PortBinding   `json:"ports,omitempty"`       // of the instance
+	Containers  []TaskContainer `json:"containers"`
+	StopCode    string          `json:"stopCode,omitempty"`
+	StopReason  string          `json:"stopReason,omitempty"`
+	Probe       string          `json:"probe,omitempty"` // what the health check saw that condemned it, for people
 
 	CreatedAt          time.Time `json:"createdAt"`
 	PullStartedAt      time.Time `json:"pullStartedAt,omitzero"`

@@ -27,9 +27,11 @@ type RunTaskInput struct {
 	Request        json.RawMessage // the call as sent, to recognise a repeated one
 }
 
-// RunTask starts standalone tasks and returns them, PROVISIONING.
+// RunTask starts standalone tasks and returns them, PROVISIONING. When there was no place for
+// some of them, the others are returned with a [PlacementError].
 func (c *Controller) RunTask(ctx context.Context, in RunTaskInput) ([]*Task, error) {
 	var made []*Task
+	var failed *PlacementError
 	err := c.update(ctx, func(x *change) error {
 		if used := c.tokens[in.ClientToken]; used != nil && !used.expired(x.now) {
 			var err error
@@ -38,8 +40,12 @@ func (c *Controller) RunTask(ctx context.Context, in RunTaskInput) ([]*Task, err
 		}
 		var err error
 		made, err = x.runTask(ctx, in)
+		failed = x.failed
 		return err
 	})
+	if err == nil && failed != nil {
+		return made, failed
+	}
 	return made, err
 }
 
@@ -69,13 +75,21 @@ func (x *change) runTask(ctx context.Context, in RunTaskInput) ([]*Task, error) 
 		return nil, err
 	}
 	var made []*Task
+	var failures []Failure
 	for range count {
+		if !x.placeable(def, made) {
+			failures = append(failures, Failure{ARN: c.arn("container-instance/" + cluster.Name + "/" + c.config.Machine), Reason: "RESOURCE:PORTS"})
+			continue
+		}
 		t := makeTask(taskInput{now: x.now, id: randomHex, cluster: cluster.Name, clusterOf: cluster.ARN,
 			revision: Revision{TaskDefinition: arn, LaunchType: in.LaunchType, Network: net}, definition: def})
 		x.dress(t, def, in)
 		made = append(made, t)
 	}
 	x.useToken(in, made)
+	if len(failures) > 0 {
+		x.failed = &PlacementError{failures}
+	}
 	return made, nil
 }
 

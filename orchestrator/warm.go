@@ -127,14 +127,14 @@ func (c *Controller) discardWarm(ctx context.Context, id string) error {
 
 // coolTask removes the namespace that a task had from the pool.
 func (c *Controller) coolTask(ctx context.Context, t *Task) error {
-	if t == nil || t.Interface == nil || t.Interface.Warm == "" {
+	if t == nil || t.Interface.warm() == "" {
 		return nil
 	}
 	warmer, able := c.engine.(Warmer)
 	if !able {
 		return nil
 	}
-	return warmer.Cool(ctx, t.Interface.Warm)
+	return warmer.Cool(ctx, t.Interface.warm())
 }
 
 // claimed returns the warm interface that a task is to get, nil if there is none.
@@ -154,8 +154,19 @@ func taskInterface(i network.Interface) *TaskInterface {
 	return &TaskInterface{ID: i.ID, Subnet: i.SubnetID, Zone: i.Zone, Address: i.Address, MAC: i.MAC, DNSName: i.PrivateDNSName}
 }
 
-// engineInterface is the part of an interface that an engine needs.
+// warm is the id of the namespace that was ready before the task, empty if it has none.
+func (i *TaskInterface) warm() string {
+	if i == nil {
+		return ""
+	}
+	return i.Warm
+}
+
+// engineInterface is the part of an interface that an engine needs; of none, nothing.
 func (c *Controller) engineInterface(i *TaskInterface) Interface {
+	if i == nil {
+		return Interface{}
+	}
 	vpc := c.network.DefaultVPC()
 	return Interface{
 		VPC:     VPC{ID: vpc.ID, CIDR: vpc.CIDR, Gateway: vpc.CIDR.Masked().Addr().Next()},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -42,10 +43,14 @@ func (a api) runTask(ctx context.Context, in *RunTaskRequest) (*RunTaskResponse,
 		return nil, err
 	}
 	tasks, err := a.scheduler.RunTask(ctx, wanted)
+	failures := []Failure{}
+	if short := (*orchestrator.PlacementError)(nil); errors.As(err, &short) {
+		failures, err = awsapi.List(short.Failures, func(f orchestrator.Failure) Failure { return Failure{Arn: &f.ARN, Reason: &f.Reason} }), nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &RunTaskResponse{Failures: []Failure{}, Tasks: awsapi.List(tasks, func(t *orchestrator.Task) Task { return a.task(t, []string{"TAGS"}) })}, nil
+	return &RunTaskResponse{Failures: failures, Tasks: awsapi.List(tasks, func(t *orchestrator.Task) Task { return a.task(t, []string{"TAGS"}) })}, nil
 }
 
 // startTask is RunTask on the one container instance there is: naming any other fails (ECS-322).

@@ -124,7 +124,7 @@ func container(t *orchestrator.Task, c orchestrator.TaskContainer) Container {
 		ImageDigest: awsapi.NonZero(c.ImageDigest), RuntimeId: awsapi.NonZero(c.RuntimeID),
 		LastStatus: &c.Status, HealthStatus: &c.Health, Reason: awsapi.NonZero(c.Reason),
 		Cpu: new(strconv.Itoa(c.CPU)), Memory: size(c.Memory), MemoryReservation: size(c.Reservation),
-		NetworkBindings: []NetworkBinding{}, NetworkInterfaces: []NetworkInterface{},
+		NetworkBindings: networkBindings(t, c.Name), NetworkInterfaces: []NetworkInterface{},
 	}
 	if c.ExitCode != nil {
 		shape.ExitCode = count(*c.ExitCode)
@@ -136,6 +136,17 @@ func container(t *orchestrator.Task, c orchestrator.TaskContainer) Container {
 		shape.NetworkInterfaces = []NetworkInterface{{AttachmentId: &i.Attachment, PrivateIpv4Address: new(i.Address.String())}}
 	}
 	return shape
+}
+
+// networkBindings returns a container's ports of the container instance (ECS-340).
+func networkBindings(t *orchestrator.Task, container string) []NetworkBinding {
+	bindings := []NetworkBinding{}
+	for _, b := range t.Ports {
+		if b.Container == container {
+			bindings = append(bindings, NetworkBinding{BindIP: new("0.0.0.0"), ContainerPort: count(b.ContainerPort), HostPort: count(b.HostPort), Protocol: &b.Protocol})
+		}
+	}
+	return bindings
 }
 
 // size leaves out what a definition does not limit.

@@ -208,7 +208,7 @@ func (d *daemon) openBalancer(ctx context.Context) error {
 	}
 	d.balancer, err = alb.Open(ctx, d.store, d.node, d.network, alb.Config{
 		Region: d.config.Region, Account: d.config.Account, Address: d.config.ALBAddress,
-		PortOffset: d.config.PortOffset, Pace: pace, Certificates: d.certificates, StaleConnection: d.config.Stale,
+		Instance: orchestrator.InstanceID(d.instance), PortOffset: d.config.PortOffset, Pace: pace, Certificates: d.certificates, StaleConnection: d.config.Stale,
 	})
 	return err
 }

@@ -214,8 +214,8 @@ func taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.Ta
 		}
 		if t.Interface != nil {
 			status.Address, status.Zone = t.Interface.Address.String(), t.Interface.Zone
-			status.Targets = targetStatus(t, targets, groups, inFlight)
 		}
+		status.Targets = targetStatus(t, targets, groups, inFlight)
 		for _, c := range t.Containers {
 			status.Containers = append(status.Containers, ContainerStatus{
 				Name: c.Name, Image: c.Image, Status: c.Status, RuntimeID: c.RuntimeID, ExitCode: c.ExitCode, Reason: c.Reason,
@@ -229,13 +229,13 @@ func taskStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb.Ta
 
 func targetStatus(t *orchestrator.Task, targets map[alb.TargetKey]alb.TargetHealth, groups map[string]string, inFlight map[string]int) []TaskTarget {
 	var out []TaskTarget
-	for _, lb := range t.LoadBalancers {
-		h, ok := targets[alb.TargetKey{TargetGroup: lb.TargetGroupARN, ID: t.Interface.Address.String(), Port: lb.ContainerPort}]
+	for _, key := range t.TargetKeys() {
+		h, ok := targets[key]
 		if !ok || h.Target.Task != t.ARN {
 			continue
 		}
 		out = append(out, TaskTarget{
-			TargetGroup: groups[lb.TargetGroupARN], State: string(h.State), Reason: h.Reason, Description: h.Description,
+			TargetGroup: groups[key.TargetGroup], State: string(h.State), Reason: h.Reason, Description: h.Description,
 			DrainUntil: h.DrainUntil, InFlight: inFlight[h.Registration],
 		})
 	}

@@ -67,7 +67,7 @@ func (e *Engine) prepare(ctx context.Context, spec orchestrator.TaskSpec) error 
 	if err := e.refuseAny(spec); err != nil {
 		return err
 	}
-	if spec.NetworkMode != "none" {
+	if spec.NetworkMode != "none" && !outside(spec) {
 		if err := e.ensureNetwork(ctx, spec.Interface.VPC); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (e *Engine) runPause(ctx context.Context, spec orchestrator.TaskSpec) (stri
 	if id, err := e.joinable(ctx, spec.Warm); id != "" || err != nil {
 		return id, err
 	}
-	if len(spec.Containers) < 2 {
+	if len(spec.Containers) < 2 || outside(spec) {
 		return "", nil
 	}
 	if err := e.ensurePauseImage(ctx); err != nil {
@@ -107,7 +107,10 @@ func (e *Engine) bringUp(ctx context.Context, spec orchestrator.TaskSpec, i int,
 		host:      e.hostConfig(spec, def),
 		vpc:       spec.Interface.VPC,
 	}
-	if pause == "" {
+	switch {
+	case outside(spec):
+		e.stand(spec, def, r.config, r.host)
+	case pause == "":
 		r.network = e.own(spec, r.config, r.host)
 		for name, value := range sysctls(spec, func(name string) bool { return !networked(name) }) {
 			if r.host.Sysctls == nil {
@@ -115,8 +118,20 @@ func (e *Engine) bringUp(ctx context.Context, spec orchestrator.TaskSpec, i int,
 			}
 			r.host.Sysctls[name] = value
 		}
-	} else {
+	default:
 		join(spec, r.host, pause)
 	}
-	return e.start(ctx, r)
+	id, err := e.start(ctx, r)
+	if portTaken(err) {
+		return "", e.withoutPort(ctx, r, err)
+	}
+	return id, err
+}
+
+// withoutPort removes a container whose ports could not be published: it may be given others.
+func (e *Engine) withoutPort(ctx context.Context, r request, err error) error {
+	if id, ran, findErr := e.find(ctx, r); id != "" && !ran && findErr == nil {
+		err = errors.Join(err, e.removeContainer(ctx, id))
+	}
+	return e.startError(ctx, r.container, "CannotStartContainerError", fmt.Errorf("%w: %w", orchestrator.ErrPortTaken, err))
 }
