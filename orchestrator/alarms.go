@@ -9,28 +9,37 @@ import (
 // AlarmState is the state in which an alarm fails deployments.
 const AlarmState = "ALARM"
 
-// alarmStates returns the states of the alarms that deployments name, and how far back these
-// look. The caller holds the lock.
-func (c *Controller) alarmStates() (map[string]string, map[string]time.Duration) {
-	if c.config.Alarms == nil {
-		return nil, nil
-	}
+// alarmSight is one look at the alarms that deployments name, by name.
+type alarmSight struct {
+	states  map[string]string
+	windows map[string]time.Duration // how far back they look
+	events  map[string]int64         // that tell of their last change of state
+}
+
+// alarmStates looks at the alarms that deployments name. The caller holds the lock.
+func (c *Controller) alarmStates() alarmSight {
 	var names []string
 	for _, s := range c.services {
 		if s.Config.Alarms.Enable && s.Status == ServiceActive {
 			names = append(names, s.Config.Alarms.Names...)
 		}
 	}
-	if len(names) == 0 {
-		return nil, nil
+	if c.config.Alarms == nil || len(names) == 0 {
+		return alarmSight{}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	var windows map[string]time.Duration
+	seen := alarmSight{states: c.config.Alarms.States(names)}
 	if w, ok := c.config.Alarms.(AlarmWindows); ok {
-		windows = w.Windows(names)
+		seen.windows = w.Windows(names)
 	}
-	return c.config.Alarms.States(names), windows
+	if e, ok := c.config.Alarms.(AlarmEvents); ok {
+		seen.events = map[string]int64{}
+		for _, name := range names {
+			seen.events[name] = e.StateEvent(name)
+		}
+	}
+	return seen
 }
 
 // watchAlarms fails a deployment when one of its alarms goes into ALARM. Alarms that are in
@@ -52,6 +61,9 @@ func (p *planner) watchAlarms(arn string) {
 	case len(ringing) > 0:
 		if r := p.editRecord(d.Record); r != nil {
 			r.Alarms.Status, r.Alarms.Triggered = MonitorTriggered, ringing
+		}
+		if cause := p.in.AlarmEvents[ringing[0]]; cause != 0 {
+			p.editService(arn).Primary().Cause = cause
 		}
 		p.fail(arn, byAlarm(s.Config.Alarms.Rollback, ringing))
 	}

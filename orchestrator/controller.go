@@ -71,6 +71,12 @@ type AlarmWindows interface {
 	Windows(names []string) map[string]time.Duration
 }
 
+// AlarmEvents is an ability of [Alarms]: to tell the event of an alarm's last change of state,
+// which is the cause of what is done about it; 0 if there is none.
+type AlarmEvents interface {
+	StateEvent(name string) int64
+}
+
 // Definitions looks task definitions up by ARN, family:revision, or family.
 type Definitions interface {
 	Lookup(ref string) (taskdefs.Registered, error)

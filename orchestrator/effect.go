@@ -45,13 +45,32 @@ func zones(s *Service) int {
 func unregarded(kept map[string]json.RawMessage) []taskdefs.Unregarded {
 	var all []taskdefs.Unregarded
 	for _, member := range sortedKeys(kept) {
+		raw := kept[member]
 		why, known := withoutEffect[member]
-		if empty := strings.Trim(string(kept[member]), " []{}\n") == ""; known && !empty && !plain(member, kept[member]) {
+		switch {
+		case member == "deploymentConfiguration":
+			all = append(all, unregardedParts(member, raw)...)
+		case known && !empty(raw) && !plain(member, raw):
 			all = append(all, taskdefs.Unregarded{Member: member, Why: why})
 		}
 	}
 	return all
 }
+
+// unregardedParts returns the members of an object of which only the rest is acted on.
+func unregardedParts(member string, raw json.RawMessage) []taskdefs.Unregarded {
+	var parts map[string]json.RawMessage
+	if json.Unmarshal(raw, &parts) != nil {
+		return nil
+	}
+	var all []taskdefs.Unregarded
+	for _, name := range sortedKeys(parts) {
+		all = append(all, taskdefs.Unregarded{Member: member + "." + name, Why: "it is kept and shown, but nothing here acts on it"})
+	}
+	return all
+}
+
+func empty(raw json.RawMessage) bool { return strings.Trim(string(raw), " []{}\n") == "" }
 
 // plain reports whether a member only says what is so anyway.
 func plain(member string, raw json.RawMessage) bool {

@@ -62,12 +62,12 @@ func (c *Controller) pass(ctx context.Context) time.Duration {
 
 func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
 	c.engineOK = seen.trouble
-	states, windows := c.alarmStates()
+	alarms := c.alarmStates()
 	return Input{
 		CPU: c.machineCPU(),
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
 		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(), Weights: c.weights(),
-		Results: results, TickAt: c.tickAt, Records: c.records, Revisions: c.revisions, Alarms: states, Windows: windows,
+		Results: results, TickAt: c.tickAt, Records: c.records, Revisions: c.revisions, Alarms: alarms.states, Windows: alarms.windows, AlarmEvents: alarms.events,
 		Machine: c.config.Machine, WarmSize: c.warmSize(), Warm: c.warm, WarmSeen: seen.warm, Hosts: c.warmHosts(),
 		Definition: c.definition, Tags: c.definitionTags, Seq: c.store.NextSeq, ID: randomHex,
 	}

@@ -12,21 +12,22 @@ import (
 
 // Input is all that a plan depends on.
 type Input struct {
-	Now       time.Time
-	Pace      Pace
-	Services  map[string]*Service                // by ARN; never changed by the planner
-	Tasks     map[string]*Task                   // by ARN; never changed by the planner
-	Records   map[string]*ServiceDeployment      // by ARN; never changed by the planner
-	Revisions map[string]*ServiceRevision        // by ARN; never changed by the planner
-	Alarms    map[string]string                  // states of the alarms that deployments name; absent: no such alarm
-	Windows   map[string]time.Duration           // how far back those alarms look, as far as it is known
-	CPU       int64                              // CPU units of the engine's machine; 0 is unknown
-	EngineUp  bool                               // false: Engine is unknown, not empty
-	Engine    map[string]TaskObservation         // by task ARN
-	Targets   map[alb.TargetKey]alb.TargetHealth // what is registered; absent is gone
-	Weights   map[string]map[string]int          // by listener rule that a deployment shifts traffic with, then target group; absent: no such rule
-	Results   []Result                           // what runners reported since the last plan
-	TickAt    map[string]time.Time               // by service ARN: its next decision
+	Now         time.Time
+	Pace        Pace
+	Services    map[string]*Service                // by ARN; never changed by the planner
+	Tasks       map[string]*Task                   // by ARN; never changed by the planner
+	Records     map[string]*ServiceDeployment      // by ARN; never changed by the planner
+	Revisions   map[string]*ServiceRevision        // by ARN; never changed by the planner
+	Alarms      map[string]string                  // states of the alarms that deployments name; absent: no such alarm
+	Windows     map[string]time.Duration           // how far back those alarms look, as far as it is known
+	CPU         int64                              // CPU units of the engine's machine; 0 is unknown
+	EngineUp    bool                               // false: Engine is unknown, not empty
+	Engine      map[string]TaskObservation         // by task ARN
+	Targets     map[alb.TargetKey]alb.TargetHealth // what is registered; absent is gone
+	Weights     map[string]map[string]int          // by listener rule that a deployment shifts traffic with, then target group; absent: no such rule
+	Results     []Result                           // what runners reported since the last plan
+	TickAt      map[string]time.Time               // by service ARN: its next decision
+	AlarmEvents map[string]int64                   // the event of their last change of state, as far as it is known
 
 	Machine string // id of the one container instance
 

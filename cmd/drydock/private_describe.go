@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -208,48 +206,11 @@ func portWords(p taskdefs.PortMapping) string {
 	return port + "/" + p.Protocol
 }
 
-// whyKept says of members of a service why nothing acts on them.
-var whyKept = map[string]string{
-	"placementConstraints":        "there is one container instance, and it takes every task",
-	"placementStrategy":           "there is one container instance, and it takes every task",
-	"capacityProviderStrategy":    "there is one container instance, and it takes every task",
-	"serviceRegistries":           "Cloud Map is not emulated",
-	"serviceConnectConfiguration": "Service Connect is not emulated: tasks find each other through a load balancer",
-	"volumeConfigurations":        "EBS is not emulated: an empty directory of the task is mounted",
-	"vpcLatticeConfigurations":    "VPC Lattice is not emulated",
-}
-
 // unregardedOfService names the members of a service that are kept and shown only.
 func unregardedOfService(s *orchestrator.Service) []Unregarded {
 	var all []Unregarded
-	for _, member := range slices.Sorted(maps.Keys(s.Echo)) {
-		for _, part := range partsOf(member, s.Echo[member]) {
-			why := whyKept[part]
-			if why == "" {
-				why = "it is kept and shown, but nothing here acts on it"
-			}
-			all = append(all, Unregarded{"service " + s.Name, part, why})
-		}
+	for _, m := range s.WithoutEffect() {
+		all = append(all, Unregarded{"service " + s.Name, m.Member, m.Why})
 	}
 	return all
-}
-
-// partsOf returns the members of an object that is kept in part; of another value its name,
-// unless it is empty.
-func partsOf(member string, value json.RawMessage) []string {
-	var object map[string]json.RawMessage
-	var list []json.RawMessage
-	switch {
-	case member == "loadBalancers":
-		return []string{"loadBalancers.advancedConfiguration"}
-	case json.Unmarshal(value, &list) == nil && len(list) == 0:
-		return nil
-	case member != "deploymentConfiguration" || json.Unmarshal(value, &object) != nil:
-		return []string{member}
-	}
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(object)) {
-		parts = append(parts, member+"."+name)
-	}
-	return parts
 }
