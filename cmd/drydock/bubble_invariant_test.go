@@ -121,10 +121,10 @@ func (b *bubble) fresh(t *orchestrator.Task) bool {
 
 func (b *bubble) target(t *orchestrator.Task) (alb.TargetHealth, bool) {
 	l := b.life.Load()
-	if l == nil || l.balancer == nil || t.Interface == nil {
+	if l == nil || l.balancer == nil || t.Interface == nil || len(t.LoadBalancers) == 0 {
 		return alb.TargetHealth{}, false
 	}
-	h, ok := l.balancer.Targets()[alb.TargetKey{TargetGroup: b.group, ID: t.Interface.Address.String(), Port: 80}]
+	h, ok := l.balancer.Targets()[alb.TargetKey{TargetGroup: t.LoadBalancers[0].TargetGroupARN, ID: t.Interface.Address.String(), Port: 80}]
 	return h, ok && h.Target.Task == t.ARN
 }
 

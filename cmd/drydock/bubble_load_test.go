@@ -17,6 +17,7 @@ import (
 type bubbleLoad struct {
 	b    *bubble
 	stop func()
+	to   netip.AddrPort // the listener
 
 	mu       sync.Mutex
 	idle     []*bubbleConn
@@ -35,7 +36,7 @@ const often = 5013 * time.Microsecond
 
 // load starts to send a request every so often, until end.
 func (b *bubble) load(every time.Duration) *bubbleLoad {
-	g := &bubbleLoad{b: b, statuses: map[int]int{}, seen: map[string]int{}}
+	g := &bubbleLoad{b: b, to: b.front, statuses: map[int]int{}, seen: map[string]int{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -120,7 +121,7 @@ func (g *bubbleLoad) connection() *bubbleConn {
 		}
 		c.Close()
 	}
-	conn, err := g.b.wire.Dial(context.Background(), netip.Addr{}, 0, g.b.front)
+	conn, err := g.b.wire.Dial(context.Background(), netip.Addr{}, 0, g.to)
 	if err != nil {
 		return nil
 	}

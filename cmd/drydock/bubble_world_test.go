@@ -35,6 +35,7 @@ type bubbleConfig struct {
 	quarantine        time.Duration // of addresses (60 s)
 	warm              int           // size of the pool of warm interfaces (0)
 	behave            behaviour     // of the first image
+	strategy          orchestrator.StrategyInput
 }
 
 // bubble is the whole of drydock but Docker, iptables, SQLite and sockets, in virtual time: the
@@ -45,10 +46,13 @@ type bubble struct {
 	wire   *wire
 	store  *bubbleStore
 	engine *bubbleEngine
-	life   atomic.Pointer[life]              // nil while no daemon runs
-	group  string                            // target group ARN
-	front  netip.AddrPort                    // of the listener
-	hosts  atomic.Pointer[map[string]string] // names that tasks can look up
+	life   atomic.Pointer[life] // nil while no daemon runs
+	group  string               // target group ARN
+	front  netip.AddrPort       // of the listener
+
+	advanced *orchestrator.AdvancedConfiguration // with a strategy that shifts traffic
+	hook     func() string                       // answers lifecycle hooks
+	hosts    atomic.Pointer[map[string]string]   // names that tasks can look up
 
 	mu       sync.Mutex
 	images   map[string]behaviour
@@ -180,7 +184,7 @@ func (l *life) open(b *bubble) error {
 		return err
 	}
 	l.scheduler, err = orchestrator.New(ctx, l.store, b.engine, l.balancer, l.network, l.defs, orchestrator.Config{
-		Region: "us-east-1", Account: "123456789012", Pace: pace, WarmPool: b.config.warm,
+		Region: "us-east-1", Account: "123456789012", Pace: pace, WarmPool: b.config.warm, CallHook: b.callHook,
 		Hosts: func() map[string]string {
 			if hosts := b.hosts.Load(); hosts != nil {
 				return *hosts
@@ -244,6 +248,7 @@ func (b *bubble) kill() {
 	}
 	l.store.kill()
 	b.wire.sever(b.front)
+	b.wire.sever(testFront)
 	l.stop()
 	synctest.Wait()
 }
@@ -317,6 +322,9 @@ func (b *bubble) setUp() {
 	b.must(err)
 	b.group, b.front = tg.ARN, netip.MustParseAddrPort("127.0.0.1:80")
 	b.setDelay(b.config.delay)
+	if b.config.strategy.Strategy != "" {
+		b.prepareShift(lb)
+	}
 	b.createService()
 }
 
@@ -345,7 +353,8 @@ func (b *bubble) createService() {
 		MinimumHealthy: &c.min, Maximum: &c.max, GracePeriod: &c.grace,
 		Network:       &orchestrator.NetworkConfiguration{Subnets: b.subnets()},
 		Breaker:       &orchestrator.Breaker{Enable: c.breaker, Rollback: c.breaker},
-		LoadBalancers: []orchestrator.LoadBalancer{{TargetGroupARN: b.group, ContainerName: "app", ContainerPort: 80}},
+		LoadBalancers: []orchestrator.LoadBalancer{{TargetGroupARN: b.group, ContainerName: "app", ContainerPort: 80, Advanced: b.advanced}},
+		StrategyInput: c.strategy,
 	})
 	b.must(err)
 }
