@@ -294,3 +294,57 @@ func TestWithoutEffect_NamesEveryMember(t *testing.T) {
 		t.Errorf("an ordinary definition: %v, %v", none.Warnings, err)
 	}
 }
+
+// TestParse_NamesUnknownMembersAtEveryDepth fills every member of the API and puts one that is
+// unknown into each structure: all of them are named, and none gets into the answer.
+func TestParse_NamesUnknownMembersAtEveryDepth(t *testing.T) {
+	var want []string
+	document := full("", reflect.TypeFor[TaskDefinition](), "", &want).(object)
+	text, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(want)
+	if !slices.Equal(d.Unknown, want) || len(want) < 30 {
+		t.Errorf("got %d, want %d:\n%s", len(d.Unknown), len(want), strings.Join(d.Unknown, "\n"))
+	}
+	answer, err := Describe(Registered{Document: *d})
+	if err != nil || bytes.Contains(answer, []byte("nonsense")) {
+		t.Errorf("%v: %s", err, answer)
+	}
+}
+
+// full makes a value of a type that the reader takes, with an unknown member in each structure.
+func full(path string, typ reflect.Type, tag reflect.StructTag, unknown *[]string) any {
+	switch typ.Kind() {
+	case reflect.Pointer:
+		return full(path, typ.Elem(), tag, unknown)
+	case reflect.Struct:
+		o := object{"nonsense": 1}
+		*unknown = append(*unknown, join(path, "nonsense"))
+		for _, m := range members(typ) {
+			o[m.name] = full(join(path, m.name), m.typ, m.tag, unknown)
+		}
+		return o
+	case reflect.Slice:
+		return []any{full(path+"[0]", typ.Elem(), tag, unknown)}
+	case reflect.Map:
+		return object{"a": "b"}
+	case reflect.String:
+		first, _, _ := strings.Cut(tag.Get("enum"), ",")
+		if first == "" && (path == "cpu" || path == "memory") {
+			return "1024"
+		}
+		return first
+	case reflect.Bool:
+		return true
+	default:
+		var low int
+		fmt.Sscanf(tag.Get("range"), "%d-", &low)
+		return low
+	}
+}

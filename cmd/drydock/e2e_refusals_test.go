@@ -25,6 +25,8 @@ func TestDaemon_SaysWhyItDoesNotStart(t *testing.T) {
 		{"AddressInUse", nil, []string{"--listen", listen, "--state-dir", t.TempDir()}, []string{listen, "address already in use", "--listen"}},
 		{"NoDocker", []string{"DOCKER_HOST=unix:///nowhere/docker.sock"}, []string{"--listen", "127.0.0.1:0", "--state-dir", t.TempDir()},
 			[]string{"/nowhere/docker.sock", "DOCKER_HOST"}},
+		{"NoSecrets", nil, []string{"--listen", "127.0.0.1:0", "--state-dir", t.TempDir(), "--secrets", "/nowhere/secrets"},
+			[]string{"--secrets", "/nowhere/secrets", "no such file"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			args := append([]string{"daemon"}, test.args...)
