@@ -56,6 +56,7 @@ type Alarm struct {
 	StateAt        time.Time     `json:"stateAt"`           // when state or reason were last set
 	TransitionedAt time.Time     `json:"transitionedAt"`    // when the state last changed
 	Value          *float64      `json:"value,omitempty"`   // the newest datapoint of the last evaluation
+	ValueAt        time.Time     `json:"valueAt,omitzero"`  // when its period began
 	Event          int64         `json:"event,omitempty"`   // number of the event that tells of the last change of state
 	History        []HistoryItem `json:"history,omitempty"` // oldest first
 }

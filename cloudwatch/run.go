@@ -79,9 +79,9 @@ func (t *tx) evaluate(before *Alarm, at time.Time) {
 	points := before.points(&t.archive, at)
 	v := evaluate(&before.AlarmSpec, points, before.State)
 	a := before.clone()
-	a.Value = nil
+	a.Value, a.ValueAt = nil, time.Time{}
 	if last := points[len(points)-1]; last.known {
-		a.Value = &last.value
+		a.Value, a.ValueAt = &last.value, last.at
 	}
 	if v.state != before.State || before.Reason == unchecked {
 		t.enter(a, v.state, v.reason, before.reasonData(v, t.now))

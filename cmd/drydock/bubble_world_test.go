@@ -36,6 +36,7 @@ type bubbleConfig struct {
 	warm              int           // size of the pool of warm interfaces (0)
 	behave            behaviour     // of the first image
 	strategy          orchestrator.StrategyInput
+	scaling           bool // CloudWatch and Application Auto Scaling run too
 }
 
 // bubble is the whole of drydock but Docker, iptables, SQLite and sockets, in virtual time: the
@@ -82,6 +83,7 @@ type life struct {
 	balancer  *alb.Balancer
 	defs      *taskdefs.Catalogue
 	scheduler *orchestrator.Controller
+	scaling   *bubbleScaling // nil unless the bubble is configured so
 	stop      func()
 }
 
@@ -177,7 +179,12 @@ func (l *life) open(b *bubble) error {
 		return err
 	}
 	l.node = node.New(node.Config{Sink: bubbleSink{b, l}, Listen: b.wire.Listen, Dial: b.wire.Dial, Grace: time.Nanosecond})
-	if l.balancer, err = alb.Open(ctx, l.store, l.node, l.network, alb.Config{Pace: balancerPace}); err != nil {
+	var applied alb.Node = l.node
+	if b.config.scaling {
+		l.scaling = newBubbleScaling(l)
+		applied = l.scaling
+	}
+	if l.balancer, err = alb.Open(ctx, l.store, applied, l.network, alb.Config{Pace: balancerPace}); err != nil {
 		return err
 	}
 	if l.defs, err = taskdefs.Open(ctx, l.store, "us-east-1", "123456789012"); err != nil {
@@ -192,6 +199,9 @@ func (l *life) open(b *bubble) error {
 			return nil
 		},
 	})
+	if err == nil && l.scaling != nil {
+		err = l.scaling.open(ctx, b.config.pace)
+	}
 	return err
 }
 
@@ -215,13 +225,17 @@ func (l *life) run(w *wire) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		serveUntil(ctx, map[string]func(context.Context) error{
+		parts := map[string]func(context.Context) error{
 			"security groups": func(ctx context.Context) error { return l.network.Enforce(ctx, w, 10*time.Second) },
 			"addresses":       l.freeAddresses,
 			"load balancer":   l.node.Run,
 			"target health":   l.balancer.Run,
 			"scheduler":       l.scheduler.Run,
-		})
+		}
+		if l.scaling != nil {
+			parts["metrics"], parts["auto scaling"] = l.scaling.monitor.Run, l.scaling.scaler.Run
+		}
+		serveUntil(ctx, parts)
 	}()
 	l.stop = func() { cancel(); <-done }
 }
@@ -275,11 +289,19 @@ type bubbleSink struct {
 	l *life
 }
 
-func (s bubbleSink) HealthChanged(h node.HealthChange) { s.l.balancer.HealthChanged(h) }
+func (s bubbleSink) HealthChanged(h node.HealthChange) {
+	if s.l.scaling != nil {
+		s.l.scaling.counted.HealthChanged(h)
+	}
+	s.l.balancer.HealthChanged(h)
+}
 
 func (s bubbleSink) Finished(o *timeline.Outcome) {
 	if s.b.life.Load() != s.l {
 		return
+	}
+	if s.l.scaling != nil {
+		s.l.scaling.counted.Finished(o)
 	}
 	s.b.checkOutcome(*o)
 }

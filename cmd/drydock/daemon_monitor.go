@@ -21,7 +21,7 @@ func (d *daemon) openMonitor(ctx context.Context) (err error) {
 	usage := &cloudwatch.Usage{Tasks: d.measurable, Ask: d.askUsage}
 	d.monitor, err = cloudwatch.Open(ctx, d.store, cloudwatch.Config{
 		Region: d.config.Region, Account: d.config.Account, Logger: d.log,
-		Changed: func() { d.scheduler.Poke() },
+		Changed: d.alarmsChanged,
 		Sources: []cloudwatch.Source{
 			func(ctx context.Context, now time.Time, _ []cloudwatch.Metric) []cloudwatch.Datum {
 				families, err := d.nodeCounters(ctx)

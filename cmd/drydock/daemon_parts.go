@@ -18,8 +18,10 @@ import (
 	"drydock/acm"
 	"drydock/alb"
 	"drydock/alb/control"
+	"drydock/autoscaling"
 	"drydock/awsapi"
 	acmapi "drydock/awsapi/acm"
+	autoscalingapi "drydock/awsapi/applicationautoscaling"
 	cloudwatchapi "drydock/awsapi/cloudwatch"
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
@@ -57,6 +59,7 @@ type daemon struct {
 	definitions  *taskdefs.Catalogue
 	engine       *docker.Engine
 	monitor      *cloudwatch.Monitor
+	scaler       *autoscaling.Scaler
 	scheduler    *orchestrator.Controller
 	agent        *agent.Agent
 	logs         *logs.Service
@@ -97,7 +100,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openAgent, d.openLogs, d.openAPI} {
+	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openScaler, d.openAgent, d.openLogs, d.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -257,6 +260,7 @@ func (d *daemon) openAPI(context.Context) error {
 	sts.Register(api)
 	logsapi.Register(api, d.logs)
 	cloudwatchapi.Register(api, d.monitor)
+	autoscalingapi.Register(api, d.scaler)
 	mux := http.NewServeMux()
 	mux.Handle("/_drydock/", awsapi.Guard(nil, d.private()))
 	mux.Handle("/", api)
@@ -287,6 +291,7 @@ func (d *daemon) Run(ctx context.Context) error {
 			"certificates":    d.certificates.Run,
 			"scheduler":       d.scheduler.Run,
 			"metrics":         d.monitor.Run,
+			"auto scaling":    d.scaler.Run,
 			"agent":           d.agent.Run,
 		})
 	}()

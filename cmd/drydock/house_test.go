@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 	"acm":                 {"timeline"},
 	"cloudwatch":          {"timeline"},
 	"cloudwatch/logs":     {"timeline"},
-	"autoscaling":         {"timeline"},
+	"autoscaling":         {"cloudwatch", "timeline"},
 	"ssm":                 {},
 	"orchestrator":        {"taskdefs", "network", "alb", "timeline"},
 	"orchestrator/agent":  {"orchestrator", "taskdefs", "network", "alb", "timeline"},
