@@ -91,6 +91,7 @@ func New(ctx context.Context, config Config) (*Agent, error) {
 		return nil, err
 	}
 	a.inject()
+	config.Network.SetAgent(a.expected())
 	return a, nil
 }
 

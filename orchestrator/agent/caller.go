@@ -32,18 +32,25 @@ func source(r *http.Request) netip.Addr {
 
 // caller returns the task at the address that a request comes from; false if it is not one of ours.
 func (a *Agent) caller(r *http.Request) (caller, bool) {
-	from := source(r)
-	for _, t := range a.config.Scheduler.Snapshot().Tasks {
-		if t.Interface == nil || t.Interface.Address != from || t.Status == orchestrator.Deprovisioning || t.Status == orchestrator.Stopped {
-			continue
-		}
-		found, err := a.config.Definitions.Lookup(t.TaskDefinition)
-		if err != nil {
-			return caller{}, false
-		}
-		return caller{t, &found.Document.Definition}, true
+	t := a.taskAt(source(r))
+	if t == nil {
+		return caller{}, false
 	}
-	return caller{}, false
+	found, err := a.config.Definitions.Lookup(t.TaskDefinition)
+	if err != nil {
+		return caller{}, false
+	}
+	return caller{t, &found.Document.Definition}, true
+}
+
+// taskAt returns the live task at an address, nil if there is none.
+func (a *Agent) taskAt(address netip.Addr) *orchestrator.Task {
+	for _, t := range a.config.Scheduler.Snapshot().Tasks {
+		if t.Interface != nil && t.Interface.Address == address && t.Status != orchestrator.Deprovisioning && t.Status != orchestrator.Stopped {
+			return t
+		}
+	}
+	return nil
 }
 
 // named returns the caller and the container that the path's id names, if it is one of the

@@ -14,8 +14,9 @@
 //     them again.
 //
 // [Agent.Run] listens on the gateway of the VPC's bridge, on a socket that hears this bridge
-// only: neither the host's own programs, web pages among them, nor other machines reach it. A
-// rule of the firewall leads there what tasks send to the metadata address.
+// only, and hangs up on everybody who is not one of our tasks: neither the host's own programs, web
+// pages among them, nor other machines are answered. A rule of the firewall leads there what tasks
+// send to the metadata address.
 //
 // What it never does: run a command, answer anybody who is not one of our tasks, write
 // credentials to a log.

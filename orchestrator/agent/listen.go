@@ -47,10 +47,18 @@ func (a *Agent) Status() string {
 	}
 }
 
+// expected is where the agent will most likely listen. The way there is made before it does, and
+// stays when it ends: tasks shall not notice that the daemon is started again.
+func (a *Agent) expected() netip.AddrPort {
+	if os.Geteuid() != 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a.config.Network.DefaultVPC().Gateway(), listenPort)
+}
+
 // Run serves tasks until ctx ends: on the gateway of the VPC's bridge, once that exists, and
 // again where it is made anew.
 func (a *Agent) Run(ctx context.Context) error {
-	defer a.config.Network.SetAgent(netip.AddrPort{})
 	look := time.NewTimer(0)
 	defer look.Stop()
 	var s *session
@@ -94,7 +102,9 @@ func (a *Agent) attend(ctx context.Context, s *session) *session {
 	} else if next, at, err = a.open(ctx, bridge.Index); err != nil {
 		next = nil
 	}
-	a.config.Network.SetAgent(at)
+	if next != nil {
+		a.config.Network.SetAgent(at)
+	}
 	a.note(ctx, at, err)
 	return next
 }
@@ -124,13 +134,34 @@ func (a *Agent) open(ctx context.Context, bridge int) (*session, netip.AddrPort,
 	}}
 	go func() {
 		defer close(s.ended)
-		s.server.Serve(l)
+		s.server.Serve(familiar{l, a})
 	}()
 	return s, l.Addr().(*net.TCPAddr).AddrPort(), nil
 }
 
-// listen opens a socket that hears the bridge only: what the host itself, or another machine, sends
-// to the gateway's address does not arrive.
+// familiar accepts connections of our tasks only. The socket hears the bridge only, but to the
+// kernel what the host itself sends to the bridge's address comes from there, too.
+type familiar struct {
+	net.Listener
+	agent *Agent
+}
+
+func (f familiar) Accept() (net.Conn, error) {
+	for {
+		c, err := f.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from, _ := netip.ParseAddrPort(c.RemoteAddr().String())
+		if f.agent.taskAt(from.Addr().Unmap()) != nil {
+			return c, nil
+		}
+		c.Close()
+	}
+}
+
+// listen opens a socket that hears the bridge only: what another machine sends to the gateway's
+// address does not arrive.
 func (a *Agent) listen(ctx context.Context, port int) (net.Listener, error) {
 	name := a.config.Network.Bridge()
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
