@@ -156,7 +156,7 @@ func TestEngine_Conformance(t *testing.T) {
 			VPC:          testVPC(),
 			Image:        testImage,
 			MissingImage: missingImage,
-			Outside:      outside{t, e},
+			Outside:      people{t, e},
 			Tag:          func(t *testing.T) (string, func()) { return testTag(t, e) },
 		})
 	})

@@ -2,10 +2,14 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
 
 	"drydock/orchestrator"
 	"drydock/taskdefs"
@@ -101,4 +105,40 @@ func TestVolumes_Shared(t *testing.T) {
 	second := write(64, "/all/note")
 	run(t, e, second)
 	wantText(t, said(t, e, second, "app"), "kept")
+}
+
+// TestStop_SendsTheImagesSignal: SIGTERM unless the image's STOPSIGNAL is another (ECS-220).
+func TestStop_SendsTheImagesSignal(t *testing.T) {
+	e := testEngine(t)
+	image := "drydock-engine-test:" + e.config.Instance
+	made, err := e.client.ContainerCreate(t.Context(), &container.Config{Image: testImage}, nil, nil, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = e.client.ContainerCommit(t.Context(), made.ID, container.CommitOptions{Reference: image, Config: &container.Config{Entrypoint: []string{"/app"}, StopSignal: "SIGQUIT"}})
+	if err := errors.Join(err, e.client.ContainerRemove(t.Context(), made.ID, container.RemoveOptions{})); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Purge(context.Background()); removeImage(e, image) })
+	for n, c := range []struct {
+		image string
+		init  bool
+		want  int
+	}{{testImage, false, 115}, {image, false, 103}, {image, true, 103}} {
+		s := task(byte(65+n), taskdefs.ContainerDefinition{Name: "app", Image: c.image, Command: []string{"signal"},
+			LinuxParameters: &taskdefs.LinuxParameters{InitProcessEnabled: c.init}})
+		run(t, e, s)
+		sleep(t.Context(), 300*time.Millisecond) // until it listens
+		if err := e.Stop(t.Context(), s.ARN); err != nil {
+			t.Fatal(err)
+		}
+		list, err := e.containers(t.Context(), s.ARN)
+		if err != nil || len(list) != 1 {
+			t.Fatal(list, err)
+		}
+		got, err := e.inspect(t.Context(), list[0])
+		if err != nil || got.ExitCode != c.want {
+			t.Errorf("%s, init %v: exited %d (%v), want %d", c.image, c.init, got.ExitCode, err, c.want)
+		}
+	}
 }

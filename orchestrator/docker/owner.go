@@ -15,9 +15,6 @@ import (
 // own makes a container the owner of the task's network namespace: address, names, kernel parameters.
 func (e *Engine) own(spec orchestrator.TaskSpec, c *container.Config, h *container.HostConfig) *network.NetworkingConfig {
 	h.Sysctls = sysctls(spec, networked)
-	if spec.IPCMode == "task" {
-		h.IpcMode = container.IPCModeShareable
-	}
 	h.ExtraHosts = hosts(spec)
 	for _, def := range spec.Containers {
 		h.DNS = append(h.DNS, def.DNSServers...)

@@ -72,6 +72,7 @@ func (e *Engine) pauseRequest(spec orchestrator.TaskSpec, name string, labels ma
 		host:      e.hostConfig(orchestrator.TaskSpec{}, def),
 		vpc:       spec.Interface.VPC,
 	}
+	r.host.IpcMode = container.IPCModeShareable // for tasks of ipcMode task: it may be made before its task is known
 	r.network = e.own(spec, r.config, r.host)
 	return r
 }
