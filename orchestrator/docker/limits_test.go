@@ -107,7 +107,7 @@ func TestVolumes_Shared(t *testing.T) {
 	wantText(t, said(t, e, second, "app"), "kept")
 }
 
-// TestStop_SendsTheImagesSignal: SIGTERM unless the image's STOPSIGNAL is another (ECS-220).
+// TestStop_SendsTheImagesSignal: SIGTERM unless the image's STOPSIGNAL is another (ECS-176).
 func TestStop_SendsTheImagesSignal(t *testing.T) {
 	e := testEngine(t)
 	image := "drydock-engine-test:" + e.config.Instance
