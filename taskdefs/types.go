@@ -1,9 +1,6 @@
 package taskdefs
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // TaskDefinition is the typed view of a registered task definition, under the API's own
 // names and in its order. The registered document itself is kept verbatim beside it.
@@ -242,25 +239,7 @@ type HostEntry struct {
 type ContainerRestartPolicy struct {
 	Enabled              bool  `json:"enabled" required:"true"`
 	IgnoredExitCodes     []int `json:"ignoredExitCodes,omitempty"`
-	RestartAttemptPeriod int   `json:"restartAttemptPeriod,omitempty"` // seconds; 0 is DefaultRestartAttemptPeriod
-}
-
-// DefaultRestartAttemptPeriod is how many seconds a container has to run, unless the policy says
-// otherwise, before it is restarted again (ECS-112).
-const DefaultRestartAttemptPeriod = 300
-
-// Restarts reports whether a container that exited with a code is to be restarted: the policy is
-// enabled and does not ignore the code.
-func (p *ContainerRestartPolicy) Restarts(exitCode int) bool {
-	return p != nil && p.Enabled && !slices.Contains(p.IgnoredExitCodes, exitCode)
-}
-
-// AttemptPeriod returns how long a container has to have run before it is restarted.
-func (p ContainerRestartPolicy) AttemptPeriod() time.Duration {
-	if p.RestartAttemptPeriod == 0 {
-		return DefaultRestartAttemptPeriod * time.Second
-	}
-	return time.Duration(p.RestartAttemptPeriod) * time.Second
+	RestartAttemptPeriod int   `json:"restartAttemptPeriod,omitempty"` // seconds; 0 is 300
 }
 
 // ResourceRequirement asks for GPUs.

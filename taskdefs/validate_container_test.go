@@ -3,7 +3,6 @@ package taskdefs
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestParse_RefusesDependencies(t *testing.T) {
@@ -259,24 +258,4 @@ func TestParse_RefusesRestartPolicies(t *testing.T) {
 		{"long period", policy(object{"enabled": true, "restartAttemptPeriod": 1801}), "ClientException: the 'restartAttemptPeriod' setting for container 'app' must be between 60 and 1800"},
 		{"codes", policy(object{"enabled": true, "ignoredExitCodes": codes}), "ClientException: Container 'app' ignores more than 50 exit codes in its restart policy."},
 	})
-}
-
-func TestRestartPolicy_WhatItRestarts(t *testing.T) {
-	var none *ContainerRestartPolicy
-	some := &ContainerRestartPolicy{Enabled: true, IgnoredExitCodes: []int{0, 3}}
-	for _, c := range []struct {
-		policy *ContainerRestartPolicy
-		code   int
-		want   bool
-	}{{none, 1, false}, {some, 1, true}, {some, 0, false}, {some, 3, false}, {&ContainerRestartPolicy{}, 1, false}} {
-		if got := c.policy.Restarts(c.code); got != c.want {
-			t.Errorf("%+v, exit %d: %t", c.policy, c.code, got)
-		}
-	}
-	if d := some.AttemptPeriod(); d != 5*time.Minute {
-		t.Errorf("the default period is %s", d)
-	}
-	if d := (ContainerRestartPolicy{RestartAttemptPeriod: 60}).AttemptPeriod(); d != time.Minute {
-		t.Errorf("a period of 60 is %s", d)
-	}
 }
