@@ -37,6 +37,7 @@ type bubbleConfig struct {
 	behave            behaviour     // of the first image
 	strategy          orchestrator.StrategyInput
 	scaling           bool // CloudWatch and Application Auto Scaling run too
+	alarms            orchestrator.Alarms
 }
 
 // bubble is the whole of drydock but Docker, iptables, SQLite and sockets, in virtual time: the
@@ -191,7 +192,7 @@ func (l *life) open(b *bubble) error {
 		return err
 	}
 	l.scheduler, err = orchestrator.New(ctx, l.store, b.engine, l.balancer, l.network, l.defs, orchestrator.Config{
-		Region: "us-east-1", Account: "123456789012", Pace: pace, WarmPool: b.config.warm, CallHook: b.callHook,
+		Region: "us-east-1", Account: "123456789012", Pace: pace, WarmPool: b.config.warm, CallHook: b.callHook, Alarms: b.config.alarms,
 		Hosts: func() map[string]string {
 			if hosts := b.hosts.Load(); hosts != nil {
 				return *hosts
