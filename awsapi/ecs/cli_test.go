@@ -32,6 +32,8 @@ func TestCLI(t *testing.T) {
 	aws.Run("ecs", "wait", "services-stable", "--cluster", "shop", "--services", "web")
 	checkPages(t, aws)
 	checkTask(t, aws, vpc)
+	checkHistory(t, aws)
+	checkDelete(t, w, aws)
 	refused := aws.Fail("ecs", "describe-services", "--cluster", "nowhere", "--services", "web")
 	if !strings.Contains(refused, "An error occurred (ClusterNotFoundException) when calling the DescribeServices operation: Cluster not found.") {
 		t.Errorf("unknown cluster: %s", refused)
@@ -87,4 +89,49 @@ func checkTask(t *testing.T, aws *apitest.CLI, vpc string) {
 	aws.Run("ecs", "stop-task", "--cluster", "shop", "--task", task)
 	time.Sleep(time.Second)
 	aws.Run("ecs", "wait", "tasks-stopped", "--cluster", "shop", "--tasks", task)
+}
+
+// checkHistory asks for the service deployment and its revision, and protects a task.
+func checkHistory(t *testing.T, aws *apitest.CLI) {
+	t.Helper()
+	record := strings.Fields(aws.Run("ecs", "list-service-deployments", "--cluster", "shop", "--service", "web", "--status", "SUCCESSFUL",
+		"--query", "serviceDeployments[0].[serviceDeploymentArn,targetServiceRevisionArn]", "--output", "text"))
+	status := aws.Run("ecs", "describe-service-deployments", "--service-deployment-arns", record[0], "--query", "serviceDeployments[0].[status,targetServiceRevision.runningTaskCount]", "--output", "text")
+	if !slices.Equal(strings.Fields(status), []string{"SUCCESSFUL", "2"}) {
+		t.Errorf("service deployment: %s", status)
+	}
+	definition := aws.Run("ecs", "describe-service-revisions", "--service-revision-arns", record[1], "--query", "serviceRevisions[0].taskDefinition", "--output", "text")
+	if !strings.HasSuffix(definition, "task-definition/web:1") {
+		t.Errorf("service revision of %s", definition)
+	}
+	if refused := aws.Fail("ecs", "stop-service-deployment", "--service-deployment-arn", record[0]); !strings.Contains(refused, "ConflictException") {
+		t.Errorf("stopped: %s", refused)
+	}
+	task := strings.Fields(aws.Run("ecs", "list-tasks", "--cluster", "shop", "--service-name", "web", "--query", "taskArns[]", "--output", "text"))[0]
+	protected := aws.Run("ecs", "update-task-protection", "--cluster", "shop", "--tasks", task, "--protection-enabled", "--expires-in-minutes", "60",
+		"--query", "protectedTasks[0].protectionEnabled", "--output", "text")
+	if protected != "True" {
+		t.Errorf("protected: %s", protected)
+	}
+}
+
+// checkDelete deletes the service: services-stable fails at once, services-inactive waits.
+func checkDelete(t *testing.T, w *world, aws *apitest.CLI) {
+	t.Helper()
+	if refused := aws.Fail("ecs", "delete-service", "--cluster", "shop", "--service", "web"); !strings.Contains(refused, "The service cannot be stopped while it is scaled above 0.") {
+		t.Errorf("deleted: %s", refused)
+	}
+	aws.Run("ecs", "delete-service", "--cluster", "shop", "--service", "web", "--force")
+	if waited := aws.Fail("ecs", "wait", "services-stable", "--cluster", "shop", "--services", "web"); !strings.Contains(waited, "DRAINING") {
+		t.Errorf("services-stable of a service that is deleted: %s", waited)
+	}
+	again := aws.Fail("ecs", "create-service", "--cluster", "shop", "--service-name", "web", "--task-definition", "web", "--desired-count", "1",
+		"--network-configuration", "awsvpcConfiguration={subnets=[subnet-0a]}")
+	if !strings.Contains(again, "Unable to Start a service that is still Draining.") {
+		t.Errorf("created again: %s", again)
+	}
+	aws.Run("ecs", "wait", "services-inactive", "--cluster", "shop", "--services", "web")
+	if status := aws.Run("ecs", "describe-services", "--cluster", "shop", "--services", "web", "--query", "services[0].[status,length(deployments)]", "--output", "text"); !slices.Equal(strings.Fields(status), []string{"INACTIVE", "0"}) {
+		t.Errorf("at the end: %s", status)
+	}
 }
