@@ -219,8 +219,13 @@ func TestRefuse_HostModes(t *testing.T) {
 func TestConfig_SharedNamespaces(t *testing.T) {
 	e, s := unconnected(t, "1.41"), mapped()
 	s.PIDMode, s.IPCMode = "task", "task"
+	s.Containers[0].PortMappings = []taskdefs.PortMapping{{ContainerPort: 80}}
 	h := e.hostConfig(s, s.Containers[0])
-	join(s, h, "abc")
+	c := e.containerConfig(s, 0)
+	join(s, c, h, "abc")
+	if len(c.ExposedPorts) > 0 {
+		t.Errorf("exposes %v: Docker refuses that of who joins a namespace", c.ExposedPorts)
+	}
 	if h.PidMode != "container:abc" || h.IpcMode != "container:abc" {
 		t.Errorf("pid %q ipc %q, want the pause container's", h.PidMode, h.IpcMode)
 	}

@@ -9,12 +9,18 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/versions"
 
+	"github.com/docker/go-connections/nat"
+
 	"drydock/orchestrator"
 )
 
 // own makes a container the owner of the task's network namespace: address, names, kernel parameters.
 func (e *Engine) own(spec orchestrator.TaskSpec, c *container.Config, h *container.HostConfig) *network.NetworkingConfig {
 	h.Sysctls = sysctls(spec, networked)
+	c.ExposedPorts = nat.PortSet{}
+	for _, def := range spec.Containers {
+		maps.Copy(c.ExposedPorts, exposedPorts(def.PortMappings))
+	}
 	h.ExtraHosts = hosts(spec)
 	for _, def := range spec.Containers {
 		h.DNS = append(h.DNS, def.DNSServers...)
@@ -40,7 +46,8 @@ func (e *Engine) own(spec orchestrator.TaskSpec, c *container.Config, h *contain
 }
 
 // join puts a container into the pause container's network namespace.
-func join(spec orchestrator.TaskSpec, h *container.HostConfig, pause string) {
+func join(spec orchestrator.TaskSpec, c *container.Config, h *container.HostConfig, pause string) {
+	c.ExposedPorts = nil // they are the owner's; Docker refuses them of who joins
 	h.NetworkMode = container.NetworkMode("container:" + pause)
 	if spec.PIDMode == "task" {
 		h.PidMode = container.PidMode("container:" + pause)

@@ -119,7 +119,7 @@ func (e *Engine) bringUp(ctx context.Context, spec orchestrator.TaskSpec, i int,
 			r.host.Sysctls[name] = value
 		}
 	default:
-		join(spec, r.host, pause)
+		join(spec, r.config, r.host, pause)
 	}
 	id, err := e.start(ctx, r)
 	if portTaken(err) {

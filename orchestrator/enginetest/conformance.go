@@ -131,6 +131,7 @@ func (tr *trial) spec(names ...string) orchestrator.TaskSpec {
 	for _, name := range names {
 		s.Containers = append(s.Containers, taskdefs.ContainerDefinition{
 			Name: name, Image: tr.Image, Command: []string{name}, StopTimeout: 2,
+			PortMappings: []taskdefs.PortMapping{{ContainerPort: 8000 + len(s.Containers)}},
 		})
 	}
 	tr.Cleanup(func() {
