@@ -200,6 +200,10 @@ func (w *watcher) summary(service *ServiceStatus) string {
 		if d.Failed > 0 {
 			part += fmt.Sprintf(", %d failed", d.Failed)
 		}
+		part += trafficWords(d)
+		if d.Status == "PRIMARY" && d.Stage != "" {
+			part += ", " + d.Stage
+		}
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, " · ")

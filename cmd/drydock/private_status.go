@@ -162,7 +162,9 @@ func serviceStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb
 		for _, d := range s.Deployments {
 			status.Running += d.RunningCount
 			status.Pending += d.PendingCount
+			production, test := s.Traffic(d.RevisionARN)
 			status.Deployments = append(status.Deployments, DeploymentStatus{
+				Stage: d.Stage, Production: production, Test: test,
 				ID: d.ID, Status: d.Status, TaskDefinition: revisionName(d.Revision.TaskDefinition),
 				Desired: d.DesiredCount, Running: d.RunningCount, Pending: d.PendingCount, Healthy: d.HealthyCount,
 				Failed: d.FailedTasks, RolloutState: d.RolloutState, Reason: d.RolloutReason, CreatedAt: d.CreatedAt,
@@ -170,6 +172,9 @@ func serviceStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb
 		}
 		for _, lb := range s.LoadBalancers {
 			status.TargetGroups = append(status.TargetGroups, groupStatus(lb.TargetGroupARN, targets, groups))
+			if lb.Advanced != nil {
+				status.TargetGroups = append(status.TargetGroups, groupStatus(lb.Advanced.AlternateTargetGroupARN, targets, groups))
+			}
 		}
 		out = append(out, status)
 	}

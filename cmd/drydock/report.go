@@ -85,6 +85,10 @@ type DeploymentStatus struct {
 	RolloutState   string    `json:"rolloutState"`
 	Reason         string    `json:"reason"`
 	CreatedAt      time.Time `json:"createdAt"`
+
+	Stage      string   `json:"stage,omitempty"`      // lifecycle stage, of a strategy that shifts traffic
+	Production *float64 `json:"production,omitempty"` // its share of the production traffic, in percent
+	Test       *float64 `json:"test,omitempty"`       // and of the test traffic
 }
 
 // TargetGroupStatus counts a target group's targets by state.

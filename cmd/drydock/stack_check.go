@@ -62,6 +62,10 @@ func (s *stack) names(kind string) []string {
 		for _, b := range s.loadBalancers {
 			all = append(all, b.name())
 		}
+	case "listenerRule":
+		for _, b := range s.loadBalancers {
+			all = append(all, b.ruleNames()...)
+		}
 	case "taskDefinition":
 		for _, t := range s.taskDefinitions {
 			all = append(all, t.family())

@@ -23,7 +23,7 @@ func readExtra(d *stackDecoder, shape reflect.Value, key, value *yaml.Node, path
 	case *elbv2.TargetGroupTuple:
 		return targetGroupName(d, &into.TargetGroupArn, key, value, path)
 	case *ecs.LoadBalancer:
-		return targetGroupName(d, &into.TargetGroupArn, key, value, path)
+		return targetGroupName(d, &into.TargetGroupArn, key, value, path) || shiftName(d, into, key, value, path)
 	case *ec2.IpPermission:
 		return permissionShortcut(d, into, key, value, path)
 	case *ec2.UserIdGroupPair:

@@ -11,11 +11,12 @@ import (
 // ${loadBalancer.NAME.dnsName}. Names such as `targetGroup: users` are turned into
 // placeholders as they are read, so that there is one way to resolve them all.
 // What does not begin with one of these kinds is left alone: shells use ${} too.
-var placeholderPattern = regexp.MustCompile(`\$\{(loadBalancer|targetGroup|securityGroup|taskDefinition|vpc|subnets|cluster)((?:\.[^.{}$]+)*)\}`)
+var placeholderPattern = regexp.MustCompile(`\$\{(loadBalancer|listenerRule|targetGroup|securityGroup|taskDefinition|vpc|subnets|cluster)((?:\.[^.{}$]+)*)\}`)
 
 // placeholderAttributes are what can be asked of each kind.
 var placeholderAttributes = map[string][]string{
 	"loadBalancer":   {"dnsName", "arn", "url"},
+	"listenerRule":   {"arn"},
 	"targetGroup":    {"arn"},
 	"securityGroup":  {"id"},
 	"taskDefinition": {"arn"},

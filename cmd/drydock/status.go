@@ -223,7 +223,23 @@ func (v statusView) rollout(s ServiceStatus) string {
 	case s.Deployments[0].RolloutState == "FAILED":
 		return v.screen.paint(red, "FAILED: "+s.Deployments[0].Reason)
 	}
-	return v.screen.paint(yellow, s.Deployments[0].RolloutState)
+	return v.screen.paint(yellow, strings.TrimSpace(s.Deployments[0].RolloutState+" "+stageWords(s.Deployments[0])))
+}
+
+// stageWords says how far a deployment is that shifts traffic: "PRODUCTION_TRAFFIC_SHIFT, 5 % of
+// the traffic"; nothing of one that does not.
+func stageWords(d DeploymentStatus) string {
+	if d.Stage == "" || d.RolloutState != "IN_PROGRESS" {
+		return ""
+	}
+	return d.Stage + trafficWords(d)
+}
+
+func trafficWords(d DeploymentStatus) string {
+	if d.Production == nil {
+		return ""
+	}
+	return fmt.Sprintf(", %v %% of the traffic", *d.Production)
 }
 
 func (v statusView) tasks(all []TaskStatus) string {

@@ -72,13 +72,14 @@ type up struct {
 	groups        map[string]string // id by name
 	targetGroups  map[string]string // ARN by name
 	loadBalancers map[string]elbv2.LoadBalancer
+	rulesByName   map[string]string // ARN of a listener rule by "balancer:port:priority"
 	definitions   map[string]string // ARN by family
 	changes       []string          // what was done so far
 }
 
 func newUp(api *client, s *stack, out *screen) *up {
 	return &up{api: api, stack: s, screen: out, groups: map[string]string{}, targetGroups: map[string]string{},
-		loadBalancers: map[string]elbv2.LoadBalancer{}, definitions: map[string]string{}}
+		loadBalancers: map[string]elbv2.LoadBalancer{}, rulesByName: map[string]string{}, definitions: map[string]string{}}
 }
 
 // apply creates and changes, in an order in which everything exists before it is referred to.
@@ -197,6 +198,8 @@ func (u *up) resolve(r reference) ([]string, error) {
 		value = u.stack.clusterName()
 	case "securityGroup.id":
 		value = u.groups[r.name]
+	case "listenerRule.arn":
+		value = u.rulesByName[r.name]
 	case "targetGroup.arn":
 		value = u.targetGroups[r.name]
 	case "taskDefinition.arn":

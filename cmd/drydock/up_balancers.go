@@ -161,6 +161,9 @@ func (u *up) listener(ctx context.Context, b stackLoadBalancer, l stackListener,
 		return err
 	}
 	name := fmt.Sprintf("%s:%d", b.name(), deref(input.Port))
+	if exists {
+		u.keepWeights(input.DefaultActions, have.DefaultActions)
+	}
 	certificates, err := u.certificates(ctx, l.certificates)
 	if err != nil {
 		return err
@@ -205,7 +208,10 @@ func (u *up) listener(ctx context.Context, b stackLoadBalancer, l stackListener,
 			return err
 		}
 	}
-	return u.rules(ctx, name, have.ListenerArn, l.rules)
+	if err := u.rules(ctx, name, have.ListenerArn, l.rules); err != nil {
+		return err
+	}
+	return u.learnRules(ctx, name, have.ListenerArn)
 }
 
 // rules makes a listener's rules those of the stack, by priority.
@@ -252,6 +258,7 @@ func (u *up) rule(ctx context.Context, listener string, arn *string, r stackRule
 		u.did("created", "rule", name, matchWords(input.Conditions))
 		return nil
 	}
+	u.keepWeights(input.Actions, have.Actions)
 	want := elbv2.Rule{Conditions: explicit(input.Conditions), Actions: input.Actions, Transforms: input.Transforms}
 	have.Conditions = explicit(have.Conditions)
 	reset := len(input.Transforms) == 0 && len(have.Transforms) > 0

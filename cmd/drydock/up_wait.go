@@ -137,6 +137,9 @@ func progressSummary(services []ServiceStatus) string {
 		if len(s.Deployments) > 0 && s.Deployments[0].Failed > 0 {
 			part += fmt.Sprintf(" %d failed", s.Deployments[0].Failed)
 		}
+		if len(s.Deployments) > 0 && !s.Steady {
+			part = strings.TrimSpace(part + " " + stageWords(s.Deployments[0]))
+		}
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, " · ")
