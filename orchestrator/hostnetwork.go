@@ -179,9 +179,22 @@ func (p *planner) stepPlacing(i int) bool {
 	if !choosePorts(ports, used, p.in.ID) {
 		return false
 	}
+	p.warnOfNetwork(t, networkMode(def))
 	t = p.advance(i, Pending, "on the container instance, with "+networkMode(def)+" networking")
 	t.Instance, t.Ports, t.PullStartedAt, t.Complaint = InstanceID(p.in.Machine), ports, p.in.Now, ""
 	return true
+}
+
+// warnOfNetwork says, once a deployment, that nothing limits who reaches its tasks (ECS-344).
+func (p *planner) warnOfNetwork(t *Task, mode string) {
+	if mode == "none" || slices.ContainsFunc(p.of[t.Service], func(n int) bool { return p.tasks[n].Deployment == t.Deployment && p.tasks[n].Instance != "" }) {
+		return
+	}
+	message := map[string]string{
+		"bridge": "its ports are published on 127.0.0.1, open to every process of this machine",
+		"host":   "it listens on this machine's own addresses, and reaches all that this machine reaches",
+	}[mode]
+	p.event(timeline.Warning, t.ARN, t.Cause, fmt.Sprintf("task %s has %s networking: no security group holds for it; %s", t.ID, mode, message), taskData(t, nil))
 }
 
 // notPlaced says once that a task waits for a port, in AWS's words.

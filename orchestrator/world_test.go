@@ -1,6 +1,7 @@
 package orchestrator_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -355,6 +356,7 @@ type fakeBalancer struct {
 	delay        time.Duration
 	fail         error                     // of RegisterTargets
 	gone         bool                      // the load balancer was deleted
+	kind         string                    // of its target groups (ip)
 	calls        int                       // of RegisterTargets
 	ill          map[string]bool           // task definitions whose targets become unhealthy instead
 	rules        map[string]map[string]int // weights of listener rules that forward
@@ -425,7 +427,7 @@ func (b *fakeBalancer) DeregisterTargets(_ context.Context, group string, target
 func (b *fakeBalancer) DescribeTargetGroups(_ context.Context, _ string, arns, _ []string) ([]alb.TargetGroup, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	group := alb.TargetGroup{ARN: arns[0], TargetType: "ip"}
+	group := alb.TargetGroup{ARN: arns[0], TargetType: cmp.Or(b.kind, "ip")}
 	if !b.gone {
 		group.LoadBalancerARNs = []string{"lb"}
 	}

@@ -15,9 +15,9 @@ import (
 // would be the laptop's own network.
 const loopback = "127.0.0.1"
 
-// outside reports whether a task's containers are not in the VPC: each is on Docker's own bridge,
+// standsAlone reports whether a task's containers are not in the VPC: each is on Docker's own bridge,
 // or in the host's namespace.
-func outside(spec orchestrator.TaskSpec) bool {
+func standsAlone(spec orchestrator.TaskSpec) bool {
 	return spec.NetworkMode == "" || spec.NetworkMode == "bridge" || spec.NetworkMode == "host"
 }
 
@@ -35,6 +35,9 @@ func (e *Engine) stand(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinit
 	h.NetworkMode = "bridge"
 	h.Sysctls = sysctls(alone, func(string) bool { return true })
 	h.PortBindings = published(spec, def.Name)
+	for port := range h.PortBindings { // Docker publishes only what is exposed
+		c.ExposedPorts[port] = struct{}{}
+	}
 	c.Hostname = def.Hostname
 	for _, link := range def.Links {
 		name, alias, found := strings.Cut(link, ":")

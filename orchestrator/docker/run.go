@@ -67,7 +67,7 @@ func (e *Engine) prepare(ctx context.Context, spec orchestrator.TaskSpec) error 
 	if err := e.refuseAny(spec); err != nil {
 		return err
 	}
-	if spec.NetworkMode != "none" && !outside(spec) {
+	if spec.NetworkMode != "none" && !standsAlone(spec) {
 		if err := e.ensureNetwork(ctx, spec.Interface.VPC); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (e *Engine) runPause(ctx context.Context, spec orchestrator.TaskSpec) (stri
 	if id, err := e.joinable(ctx, spec.Warm); id != "" || err != nil {
 		return id, err
 	}
-	if len(spec.Containers) < 2 || outside(spec) {
+	if len(spec.Containers) < 2 || standsAlone(spec) {
 		return "", nil
 	}
 	if err := e.ensurePauseImage(ctx); err != nil {
@@ -108,7 +108,7 @@ func (e *Engine) bringUp(ctx context.Context, spec orchestrator.TaskSpec, i int,
 		vpc:       spec.Interface.VPC,
 	}
 	switch {
-	case outside(spec):
+	case standsAlone(spec):
 		e.stand(spec, def, r.config, r.host)
 	case pause == "":
 		r.network = e.own(spec, r.config, r.host)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"drydock/orchestrator"
+	"drydock/taskdefs"
 )
 
 // warmed makes a namespace for a task that does not run yet, and has the task join it.
@@ -66,6 +67,7 @@ func warmIsNoTask(tr *trial) {
 func warmIsJoined(tr *trial) {
 	for _, names := range [][]string{{Graceful}, {Graceful, Default}} {
 		s := tr.spec(names...)
+		s.Containers[0].PortMappings = []taskdefs.PortMapping{{ContainerPort: 80, HostPort: 80, Protocol: "tcp"}}
 		w := tr.warmed(&s)
 		tr.run(s)
 		before := tr.container(s, Graceful)
