@@ -125,8 +125,12 @@ func (a *Agent) limited(next http.Handler) http.Handler {
 	})
 }
 
-// Variables returns what a container is given of the agent (ECS-220).
+// Variables returns what a container is given of the agent (ECS-220). Without an interface of its
+// own, in bridge and host mode, a task cannot be told by its address: it is not served.
 func (a *Agent) Variables(task orchestrator.Task, container string) map[string]string {
+	if task.Interface == nil {
+		return nil
+	}
 	base, id := "http://"+network.MetadataAddress.String(), endpointID(task.ID, container)
 	env := map[string]string{
 		"ECS_CONTAINER_METADATA_URI":    base + v3.path(id),

@@ -78,6 +78,17 @@ func TestMetadata_HasTheAgentsMembers(t *testing.T) {
 	}
 }
 
+func TestVariables_OnlyOfTasksWithAnAddress(t *testing.T) {
+	h := newHouse(t, dummy{})
+	if got := len(h.agent.Variables(*h.tasks[taskA], "app")); got != 4 {
+		t.Errorf("%d variables, want 4", got)
+	}
+	h.tasks[taskA].Interface = nil
+	if got := h.agent.Variables(*h.tasks[taskA], "app"); got != nil {
+		t.Errorf("a task that cannot be answered is given %v", got)
+	}
+}
+
 // A container that asks sooner than the scheduler has looked at the engine is found all the same.
 func TestMetadata_OfAContainerThatJustStarted(t *testing.T) {
 	h := newHouse(t, nil)
