@@ -55,18 +55,20 @@ func (d *Deployment) rules() []string {
 // settled reports whether the listener rules share their requests as the deployment wants.
 func (p *planner) settled(d *Deployment) bool {
 	for _, split := range d.splits() {
-		if !p.splitsSo(split) {
+		if !p.splitsSo(d, split) {
 			return false
 		}
 	}
 	return true
 }
 
-func (p *planner) splitsSo(split Split) bool {
+// splitsSo reports whether a listener rule shares its requests so. One that is gone is nothing
+// that a rollback could wait for.
+func (p *planner) splitsSo(d *Deployment, split Split) bool {
 	now := p.in.Weights[split.Rule]
 	with := maps.Clone(now)
 	if with == nil {
-		return false
+		return d.Shift.Failed != ""
 	}
 	maps.Copy(with, split.Weights)
 	return maps.Equal(now, with)
@@ -80,7 +82,7 @@ func (p *planner) steer(arn string) {
 		return
 	}
 	for _, split := range d.splits() {
-		if !p.splitsSo(split) {
+		if !p.splitsSo(d, split) {
 			p.plan.Actions = append(p.plan.Actions, Action{Kind: ShiftTraffic, Service: arn, Split: split, Cause: d.Cause})
 		}
 	}

@@ -332,3 +332,29 @@ func TestShift_AStageMayLastADay(t *testing.T) {
 		}
 	})
 }
+
+// TestShift_ARuleThatIsGone holds a deployment up, with a warning, but not the way back.
+func TestShift_ARuleThatIsGone(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.createShift(1, blueGreen(5))
+		first := w.web().Primary().ID
+		w.redeploy()
+		w.reach(orchestrator.StageScaleUp)
+		w.balancer.mu.Lock()
+		delete(w.balancer.rules, prodRule)
+		w.balancer.mu.Unlock()
+		w.reach(orchestrator.StageProductionShift)
+		time.Sleep(time.Minute)
+		if n := len(w.told(timeline.Warning)); n != 1 || w.stage() != orchestrator.StageProductionShift {
+			t.Errorf("%d warnings at %s", n, w.stage())
+		}
+		if err := w.c.StopServiceDeployment(t.Context(), w.web().Primary().Record, ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		w.steady(time.Minute)
+		if w.web().Primary().ID != first {
+			t.Errorf("deployments %+v", w.web().Deployments)
+		}
+	})
+}

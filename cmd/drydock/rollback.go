@@ -37,12 +37,37 @@ func rollbackAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if underShift(service) && c.Int64("to") == 0 {
+		return stopShift(c, api, service)
+	}
 	previous, err := previousDefinition(c, api, service)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "rolling %s back from %s to %s\n", service.Name, service.TaskDefinition, previous)
 	return startDeployment(c, api, &ecs.UpdateServiceRequest{Cluster: &service.Cluster, Service: &service.Name, TaskDefinition: &previous})
+}
+
+// underShift reports whether a deployment of the service shifts traffic right now: what ran
+// before still does.
+func underShift(service *ServiceStatus) bool {
+	return len(service.Deployments) > 1 && service.Deployments[0].Stage != "" && service.Deployments[0].RolloutState == "IN_PROGRESS"
+}
+
+// stopShift stops a deployment that shifts traffic: all of it returns at once, no task has to start.
+func stopShift(c *cli.Context, api *client, service *ServiceStatus) error {
+	now, err := describeService(c.Context, api, service.Cluster, service.Name)
+	if err != nil || now == nil {
+		return err
+	}
+	fmt.Fprintf(c.App.ErrWriter, "stopping the deployment of %s to %s: its traffic goes back\n", service.TaskDefinition, service.Name)
+	if _, err := call[ecs.StopServiceDeploymentResponse](c.Context, api, "ecs", "StopServiceDeployment", &ecs.StopServiceDeploymentRequest{ServiceDeploymentArn: now.CurrentServiceDeployment}); err != nil {
+		return err
+	}
+	if c.Bool("no-wait") {
+		return nil
+	}
+	return waitSteady(c.Context, api, newScreen(c.App.Writer), service.Cluster, []string{service.Name}, c.Duration("timeout"))
 }
 
 // previousDefinition returns the family:revision to go back to.
