@@ -84,6 +84,29 @@ func TestRecord_GoesWithItsService(t *testing.T) {
 	})
 }
 
+// TestRecord_EndsWithItsService: a deployment in progress is STOPPED when its service is deleted,
+// also if it has no task.
+func TestRecord_EndsWithItsService(t *testing.T) {
+	for _, desired := range []int{0, 1} {
+		inWorld(t, orchestrator.PaceFast, func(w *world) {
+			w.balancer.healthyAfter = time.Hour
+			w.create(service{desired: 1, min: 0, max: 200, balanced: true})
+			arn := w.record().ARN
+			time.Sleep(2 * time.Second)
+			w.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &desired })
+			if _, err := w.c.DeleteService(t.Context(), "", "web", true); err != nil {
+				t.Fatal(err)
+			}
+			if !w.eventually(time.Minute, func() bool { return w.web().Status == orchestrator.ServiceInactive }) {
+				t.Fatal("never INACTIVE")
+			}
+			if r := w.c.ServiceDeployment(arn); r.Status != orchestrator.ServiceDeploymentStopped {
+				t.Errorf("desired %d: %+v", desired, r)
+			}
+		})
+	}
+}
+
 // TestBreaker_FirstStage: tasks that never run trip the breaker at the third failure, and the
 // service goes back to the revision that was completed.
 func TestBreaker_FirstStage(t *testing.T) {

@@ -615,6 +615,7 @@ func (p *planner) gone(arn string) bool {
 }
 
 func (p *planner) inactive(arn string) {
+	p.record(arn)
 	s := p.editService(arn)
 	s.Status, s.Deployments, s.InactiveAt = ServiceInactive, nil, p.in.Now
 	p.event(timeline.Deployment, s.ARN, s.Cause, fmt.Sprintf("service %s is INACTIVE: its last task has stopped", s.Name),
