@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"drydock/orchestrator"
 	"drydock/taskdefs"
 )
 
@@ -13,6 +14,13 @@ func TestStats_AreOfEveryRunningContainer(t *testing.T) {
 		taskdefs.ContainerDefinition{Name: "done", Command: []string{"finishing"}})
 	run(t, e, s)
 	said(t, e, s, "done")
+	for ended := false; !ended; sleep(t.Context(), poll) { // its output ends before it does
+		list, err := e.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended = list[0].Containers[1].Status == orchestrator.ContainerStopped
+	}
 	stats, err := e.Stats(t.Context(), s.ARN)
 	if err != nil {
 		t.Fatal(err)
