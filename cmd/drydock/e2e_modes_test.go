@@ -42,9 +42,12 @@ func TestModes_BalancerReachesBridgeAndHost(t *testing.T) {
 		return nil
 	})
 	p.Run("down", "testdata/e2e/modes")
-	if left := containersOf(t, p.instance); len(left) != 0 {
-		p.Errorf("after down: %v", left)
-	}
+	p.Eventually("the containers are gone", func() error {
+		if left := containersOf(t, p.instance); len(left) != 0 {
+			return fmt.Errorf("there are %d", len(left))
+		}
+		return nil
+	})
 }
 
 // bindings are the ports of this machine that a family's running tasks have, as DescribeTasks

@@ -3,9 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"drydock/timeline"
 )
 
 // pool returns the namespaces that are there for tasks, by the container's id.
@@ -69,8 +73,34 @@ func TestWarmPool_KilledDaemonLosesNone(t *testing.T) {
 	if status, body := p.Get(80, "/api/users/1"); status != 200 {
 		p.Errorf("served %d %s", status, body)
 	}
+	p.logReplacement()
 	p.downAll()
 	if left := containersOf(t, p.instance); len(left) != 0 {
 		p.Errorf("after down --all: %v", left)
+	}
+}
+
+// logReplacement ends a container and tells how long it took from its exit until the target of
+// the task that replaces it was healthy, and where that time went. What it must be depends on
+// the machine, so it is shown and not judged.
+func (p *program) logReplacement() {
+	p.Helper()
+	tasks := p.Status().Tasks
+	gone := tasks[slices.IndexFunc(tasks, func(t TaskStatus) bool { return t.LastStatus == "RUNNING" })]
+	removeContainer(p.T, gone.Containers[0].RuntimeID)
+	p.Eventually("the task is replaced", func() error {
+		if s := p.service("web"); !s.Steady || slices.ContainsFunc(p.Status().Tasks, func(t TaskStatus) bool { return t.ID == gone.ID && t.LastStatus == "RUNNING" }) {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	var exit time.Time
+	for _, e := range p.Events() {
+		if e.Kind == timeline.Exit && e.Data["task"] == gone.ARN {
+			exit = e.Time
+		}
+		if !exit.IsZero() && (e.Kind == timeline.TaskState || e.Kind == timeline.TargetState || e.Kind == timeline.Network) {
+			p.Logf("%4d ms: %s", e.Time.Sub(exit).Milliseconds(), e.Message)
+		}
 	}
 }

@@ -9,13 +9,15 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
+	"drydock/orchestrator"
 	"drydock/taskdefs"
 )
 
 // BenchmarkRun_20 starts 20 tasks at once, as a deployment does, beside the same 20 containers
-// started through the plain Docker API with parallelism 4.
+// started through the plain Docker API with parallelism 4, and 20 tasks that join namespaces of the
+// warm pool.
 func BenchmarkRun_20(b *testing.B) {
-	var plain, ours time.Duration
+	var plain, ours, warm time.Duration
 	for b.Loop() {
 		e, err := New(b.Context(), Config{Instance: randomHex(4)})
 		if err != nil {
@@ -29,6 +31,7 @@ func BenchmarkRun_20(b *testing.B) {
 		}
 		plain += startPlainly(b, e)
 		ours += startTasks(b, e)
+		warm += startWarm(b, e)
 		if err := e.Purge(context.Background()); err != nil {
 			b.Fatal(err)
 		}
@@ -36,6 +39,22 @@ func BenchmarkRun_20(b *testing.B) {
 	b.ReportMetric(plain.Seconds()/float64(b.N), "plain-s/20")
 	b.ReportMetric(ours.Seconds()/float64(b.N), "engine-s/20")
 	b.ReportMetric(ours.Seconds()/plain.Seconds(), "ratio")
+	b.ReportMetric(warm.Seconds()/float64(b.N), "warm-s/20")
+	b.ReportMetric(warm.Seconds()/plain.Seconds(), "warm-ratio")
+}
+
+// startWarm makes 20 namespaces, and then starts 20 tasks into them, which alone counts.
+func startWarm(b *testing.B, e *Engine) time.Duration {
+	b.Helper()
+	specs := make([]orchestrator.TaskSpec, 20)
+	for i := range specs {
+		specs[i] = task(byte(130+i), taskdefs.ContainerDefinition{Name: "app", Command: []string{"graceful"}})
+		specs[i].Warm = fmt.Sprintf("%016x", i)
+	}
+	atOnce(b, func(i int) error {
+		return e.Warm(b.Context(), orchestrator.WarmSpec{ID: specs[i].Warm, Interface: specs[i].Interface})
+	})
+	return atOnce(b, func(i int) error { return e.Run(b.Context(), specs[i]) })
 }
 
 // startTasks starts 20 tasks and lists them twice.
