@@ -172,11 +172,8 @@ func (p *planner) stepPlacing(i int) bool {
 		return true
 	}
 	used, ports := portsInUse(p.tasks, p.in.Now), hostPorts(def)
-	if conflict(ports, used) {
+	if conflict(ports, used) || !choosePorts(ports, used, p.in.ID) {
 		p.notPlaced(i)
-		return false
-	}
-	if !choosePorts(ports, used, p.in.ID) {
 		return false
 	}
 	p.warnOfNetwork(t, networkMode(def))

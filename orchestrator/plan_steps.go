@@ -281,6 +281,8 @@ func (p *planner) act(i int) {
 		if t.Interface == nil && t.awsvpc() {
 			p.claimWarm(t)
 			p.action(Attach, t)
+		} else if !t.awsvpc() && t.Complaint == "" {
+			p.wake(p.in.Now) // a task that was made in this pass is placed in the next
 		}
 	case Pending:
 		if p.in.EngineUp {
