@@ -95,7 +95,9 @@ func TestBridge_PortOfSomebodyElseIsChanged(t *testing.T) {
 		w.engine.Script("app", enginetest.Script{Start: 200 * time.Millisecond,
 			Fail: &orchestrator.StartError{Name: "CannotStartContainerError", Err: orchestrator.ErrPortTaken}})
 		w.createIn(w.registerIn("web", "bridge", `{"containerPort":80}`), 1)
-		time.Sleep(100 * time.Millisecond)
+		if !w.eventually(time.Minute, func() bool { return len(w.tasks()) == 1 && len(w.tasks()[0].Ports) == 1 }) {
+			t.Fatal(w.story())
+		}
 		before := w.tasks()[0]
 		w.engine.Script("app", enginetest.Script{Start: 200 * time.Millisecond})
 		w.steady(time.Minute)

