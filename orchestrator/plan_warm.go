@@ -256,14 +256,19 @@ func (p *planner) settleClaim(w *WarmInterface) {
 
 // trimWarm gives up what is more than the pool's size, or all of it when a task finds no address.
 func (p *planner) trimWarm() {
-	size := p.in.WarmSize
-	if p.starved() {
-		size = 0
-	}
+	size := p.poolSize()
 	spare := slices.DeleteFunc(p.warmNow(), func(w *WarmInterface) bool { return !w.spare() })
 	for n := size; n < len(spare); n++ {
 		p.giveUp(spare[n], fmt.Sprintf("the pool's size is %d", size))
 	}
+}
+
+// poolSize is how many interfaces are to be ready: none while a task finds no address.
+func (p *planner) poolSize() int {
+	if p.starved() {
+		return 0
+	}
+	return p.in.WarmSize
 }
 
 // starved reports whether a task waits for an address in vain.
@@ -301,7 +306,7 @@ func (p *planner) refill(subnets []string) {
 			}
 		}
 	}
-	for ; spare < p.in.WarmSize && making < warmParallel; spare, making = spare+1, making+1 {
+	for size := p.poolSize(); spare < size && making < warmParallel; spare, making = spare+1, making+1 {
 		w := &WarmInterface{ID: p.in.ID(16), Subnets: subnets, Hosts: p.in.Hosts, CreatedAt: p.in.Now}
 		p.plan.Warm[w.ID] = w
 	}

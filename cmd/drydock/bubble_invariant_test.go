@@ -42,18 +42,17 @@ func (b *bubble) checkCommit(s *bubbleStore, rows map[string]any) {
 	s.tasks = tasks
 }
 
-// checkPace: tasks are not started without end while time stands still. Such a loop would never
-// give time a chance to pass, so it is stopped.
+// checkPace: tasks are not started without end while time stands still, nor anything else done.
+// Such a loop would never give time a chance to pass, so it is stopped.
 func (b *bubble) checkPace(s *bubbleStore, made int) {
-	if now := time.Now(); made > 0 {
-		if !now.Equal(s.moment) {
-			s.moment, s.started = now, 0
-		}
-		s.started += made
+	if now := time.Now(); !now.Equal(s.moment) {
+		s.moment, s.started, s.commits = now, 0, 0
 	}
-	if s.started > 100 && !s.runaway {
+	s.started += max(0, made)
+	s.commits++
+	if (s.started > 100 || s.commits > 3000) && !s.runaway {
 		s.runaway = true
-		b.broken("%d tasks were made within a moment", s.started)
+		b.broken("%d tasks were made and %d transactions within a moment", s.started, s.commits)
 	}
 }
 

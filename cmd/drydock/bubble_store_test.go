@@ -26,9 +26,10 @@ type bubbleStore struct {
 	services map[string]*orchestrator.Service
 	drains   map[string]time.Time // by task ARN: its target takes no request after this
 	full     bool                 // every commit fails
-	runaway  bool                 // the same, for ever: tasks were started without end
-	moment   time.Time            // of the last task
+	runaway  bool                 // the same, for ever: something was done without end
+	moment   time.Time            // of the last commit
 	started  int                  // tasks made at that moment
+	commits  int                  // at that moment
 }
 
 func newBubbleStore(b *bubble) *bubbleStore {

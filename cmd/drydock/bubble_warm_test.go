@@ -171,6 +171,23 @@ func TestWarm_SizeZeroRemovesThePool(t *testing.T) {
 	})
 }
 
+// The pool gives its addresses to tasks that find none, and takes none from them.
+func TestWarm_NoAddressIsLeft(t *testing.T) {
+	config := bubbleConfig{desired: 2, min: 100, max: 200, warm: 2, cidr: "10.0.0.0/27", quarantine: 5 * time.Second}
+	inBubble(t, config, func(t *testing.T, b *bubble) {
+		b.full()
+		many, few := 60, 3
+		b.must(b.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &many }))
+		time.Sleep(time.Minute)
+		if ready, _ := b.life.Load().scheduler.WarmPool(); ready != 0 || len(b.running()) == many {
+			t.Errorf("%d interfaces are kept ready while tasks wait for addresses, %d of %d run", ready, len(b.running()), many)
+		}
+		b.must(b.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &few }))
+		b.steady(time.Minute)
+		b.full()
+	})
+}
+
 func TestWarm_NamesOfBalancersAreNew(t *testing.T) {
 	inBubble(t, bubbleConfig{desired: 1, min: 100, max: 200, warm: 2}, func(t *testing.T, b *bubble) {
 		b.full()
