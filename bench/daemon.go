@@ -23,6 +23,9 @@ import (
 	"drydock/timeline"
 )
 
+// ownPool leaves the size of the pool to drydock.
+const ownPool = -1
+
 // daemon is a drydock daemon of our own.
 type daemon struct {
 	file     string // the binary
@@ -30,6 +33,7 @@ type daemon struct {
 	listen   string
 	offset   int // of the balancers' ports
 	instance string
+	pool     int // of warm task interfaces, or ownPool
 	api      awsapi.Client
 	process  *os.Process
 	node     int           // the balancer's own process, 0 if it has none
@@ -43,7 +47,7 @@ func newDaemon(file, dir string) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{file: file, dir: dir, listen: fmt.Sprintf("127.0.0.1:%d", ports[0]), offset: ports[1] - listenerPort}
+	d := &daemon{file: file, dir: dir, listen: fmt.Sprintf("127.0.0.1:%d", ports[0]), offset: ports[1] - listenerPort, pool: ownPool}
 	d.api = awsapi.Client{Endpoint: "http://" + d.listen, HTTP: &http.Client{Timeout: time.Minute}}
 	return d, os.MkdirAll(dir, 0o700)
 }
@@ -70,6 +74,9 @@ func (d *daemon) start(ctx context.Context) (time.Duration, error) {
 	}
 	defer log.Close()
 	cmd := exec.Command(d.file, "daemon", "--listen", d.listen, "--state-dir", d.dir, "--port-offset", strconv.Itoa(d.offset))
+	if d.pool != ownPool {
+		cmd.Args = append(cmd.Args, "--warm-pool", strconv.Itoa(d.pool))
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for us: we stop it in order
 	began := time.Now()
@@ -223,7 +230,7 @@ type status struct {
 		Instance, CIDR, SecurityGroups string
 	}
 	Node  struct{ PID int } // of the balancer's process; a daemon without one balances itself
-	Tasks []struct{ LastStatus, Address string }
+	Tasks []struct{ LastStatus, Address, TaskDefinition string }
 }
 
 func (d *daemon) status(ctx context.Context) (status, error) {

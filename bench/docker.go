@@ -97,17 +97,20 @@ func (d *docker) importApp(ctx context.Context, root, dir string) error {
 	return err
 }
 
-// makeNetwork makes a bridge network with a range of its own, as drydock's is.
-func (d *docker) makeNetwork(ctx context.Context) error {
+// ensureNetwork makes a bridge network with a range of its own, as drydock's is.
+func (d *docker) ensureNetwork(ctx context.Context) error {
+	if d.first.IsValid() {
+		return nil
+	}
 	var err error
 	for third := range 32 {
 		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 239, byte(8 * third), 0}), 24)
-		d.first = netip.AddrFrom4([4]byte{10, 239, byte(8 * third), 10})
 		_, err = d.api.NetworkCreate(ctx, d.network, network.CreateOptions{
 			Driver: "bridge", Labels: map[string]string{benchLabel: d.id},
 			IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String()}}},
 		})
 		if err == nil {
+			d.first = netip.AddrFrom4([4]byte{10, 239, byte(8 * third), 10})
 			return nil
 		}
 	}

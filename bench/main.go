@@ -20,6 +20,7 @@ import (
 type options struct {
 	rounds  int
 	tasks   int
+	scale   int
 	drydock string
 	json    string
 	only    string
@@ -44,6 +45,7 @@ func readOptions() options {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "`N` measurements of each figure; the median counts")
 	flag.IntVar(&o.tasks, "tasks", 20, "`N` tasks of the service")
+	flag.IntVar(&o.scale, "scale", 200, "`N` tasks of the section scale; more than the first 50 come in a second step")
 	flag.StringVar(&o.drydock, "drydock", "bin/drydock", "`FILE` to measure")
 	flag.StringVar(&o.json, "json", "", "write the figures to `FILE` too")
 	flag.StringVar(&o.only, "only", "", "measure these `SECTIONS` only, comma-separated: "+strings.Join(sectionNames(), ", "))
@@ -53,7 +55,7 @@ func readOptions() options {
 	flag.StringVar(&o.profile, "profile", "", "write to `DIR` where drydock's CPU time goes in each workload, with perf")
 	flag.Parse()
 	if o.quick {
-		o.rounds, o.seconds = 1, time.Second
+		o.rounds, o.seconds, o.scale = 1, time.Second, min(o.scale, idleTasks)
 	}
 	return o
 }
@@ -71,6 +73,9 @@ var sections = []section{
 	{"start", measureStart, true},
 	{"idle", measureIdle, true},
 	{"balancer", measureBalancer, true},
+	{"replacement", measureReplacement, true},
+	{"rolling", measureRolling, true},
+	{"scale", measureScale, true},
 	{"planner", measurePlanner, false},
 	{"proxy", measureProxies, false},
 }
@@ -138,8 +143,8 @@ type bench struct {
 // prepare makes the run's directory and, for those who need containers, the image that all of
 // them run.
 func prepare(ctx context.Context, o options, containers bool) (*bench, error) {
-	if o.rounds < 1 || o.tasks < 1 || o.tasks > 200 {
-		return nil, fmt.Errorf("--rounds is at least 1, --tasks between 1 and 200")
+	if o.rounds < 1 || min(o.tasks, o.scale) < 1 || max(o.tasks, o.scale) > 200 {
+		return nil, fmt.Errorf("--rounds is at least 1, --tasks and --scale are between 1 and 200")
 	}
 	file, err := filepath.Abs(o.drydock)
 	if err != nil {
@@ -194,7 +199,7 @@ func (b *bench) onEnd(undo func(context.Context) error) { b.undo = append(b.undo
 
 // cleanUp undoes everything, however the run ended.
 func (b *bench) cleanUp() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	var errs []error
 	for _, undo := range slices.Backward(b.undo) {

@@ -42,6 +42,7 @@ type peer struct {
 type aim struct {
 	Of      string  `json:"of,omitempty"`     // a peer's name or betterOfTwo: the aim is a ratio; empty: it is a value
 	AtMost  float64 `json:"atMost,omitempty"` // 0: no aim, the ratio is for information
+	None    bool    `json:"none,omitempty"`   // the value is to be 0
 	Ratio   float64 `json:"ratio,omitempty"`  // what the aim is about, if it is a ratio
 	Reached bool    `json:"reached"`
 }
@@ -74,6 +75,9 @@ func (f figure) judge(a aim) aim {
 		goal = a.Ratio
 	}
 	a.Reached = a.AtMost == 0 || goal > 0 && goal <= a.AtMost
+	if a.None {
+		a.Reached = len(f.Rounds) > 0 && goal == 0
+	}
 	return a
 }
 
@@ -204,7 +208,10 @@ func (a aim) print(w io.Writer, f figure) {
 			limit += " × " + a.Of
 		}
 	}
-	if a.AtMost == 0 {
+	switch {
+	case a.None:
+		limit = "none"
+	case a.AtMost == 0:
 		limit = "× " + a.Of
 	}
 	if a.Ratio != 0 {
@@ -215,7 +222,7 @@ func (a aim) print(w io.Writer, f figure) {
 
 func (a aim) verdict(f figure) string {
 	switch {
-	case f.NotYet != "" || a.AtMost == 0:
+	case f.NotYet != "" || a.AtMost == 0 && !a.None:
 		return ""
 	case a.Reached:
 		return "ok"
@@ -226,7 +233,7 @@ func (a aim) verdict(f figure) string {
 // quantity writes a value with about three digits.
 func quantity(v float64, unit string) string {
 	switch {
-	case v >= 100:
+	case v >= 100 || v == 0:
 		return fmt.Sprintf("%.0f %s", v, unit)
 	case v >= 10:
 		return fmt.Sprintf("%.1f %s", v, unit)

@@ -3,19 +3,21 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"drydock/timeline"
 )
 
-// measureService times the way from CreateService to healthy targets, beside the same
-// containers started through the plain Docker API and by Docker Compose.
+// measureService times the way from CreateService to healthy targets, without warm task
+// interfaces and with one for each task, beside the same containers started through the plain
+// Docker API and by Docker Compose.
 func measureService(ctx context.Context, b *bench) error {
 	s, err := b.ensureStack(ctx)
 	if err != nil {
 		return err
 	}
-	if err := b.docker.makeNetwork(ctx); err != nil {
+	if err := b.docker.ensureNetwork(ctx); err != nil {
 		return err
 	}
 	b.say("service: a first task, not counted: it makes the VPC's network")
@@ -29,30 +31,40 @@ func measureService(ctx context.Context, b *bench) error {
 		}
 	}
 	m.report()
-	return nil
+	return b.repool(ctx, s, ownPool)
 }
 
 // serviceRounds collects the rounds.
 type serviceRounds struct {
 	*bench
-	compose               *compose // nil: not installed
-	ours, plain, composed []float64
-	marks                 []marks
+	compose         *compose // nil: not installed
+	cold, warm      starting
+	plain, composed []float64
+}
+
+// starting are the rounds of one size of the pool.
+type starting struct {
+	took  []float64
+	marks []marks
 }
 
 // round measures everybody once; who is first changes from round to round.
 func (m *serviceRounds) round(ctx context.Context, round int) error {
-	turns := []func(context.Context) error{m.plainTurn, m.ourTurn, m.composeTurn}
+	turns := []func(context.Context) error{m.plainTurn, m.coldTurn, m.composeTurn, m.warmTurn}
 	for i := range turns {
 		if err := turns[(i+round)%len(turns)](ctx); err != nil {
 			return err
 		}
 	}
-	m.say("service: round %d of %d: drydock %.2f s, plain Docker %.2f s", round+1, m.rounds, m.ours[round], m.plain[round])
+	m.say("service: round %d of %d: drydock %.2f s, from a warm pool %.2f s, plain Docker %.2f s", round+1, m.rounds,
+		m.cold.took[round], m.warm.took[round], m.plain[round])
 	return nil
 }
 
 func (m *serviceRounds) plainTurn(ctx context.Context) error {
+	if err := m.quiet(ctx); err != nil {
+		return err
+	}
 	took, err := m.docker.start(ctx, m.tasks)
 	m.plain = append(m.plain, took.Seconds())
 	if err != nil {
@@ -61,27 +73,50 @@ func (m *serviceRounds) plainTurn(ctx context.Context) error {
 	return m.docker.removeContainers(ctx)
 }
 
-// ourTurn leaves its service running: the sections that follow use the last one.
-func (m *serviceRounds) ourTurn(ctx context.Context) error {
+// quiet ends what an earlier turn has left: its service, and interfaces that are being made.
+func (m *serviceRounds) quiet(ctx context.Context) error {
 	if err := m.stack.deleteService(ctx); err != nil {
 		return err
 	}
+	return m.repool(ctx, m.stack, 0)
+}
+
+func (m *serviceRounds) coldTurn(ctx context.Context) error {
+	if err := m.quiet(ctx); err != nil {
+		return err
+	}
+	return m.cold.turn(ctx, m.stack, m.tasks)
+}
+
+// warmTurn fills the pool before the clock starts: that is what a pool is for.
+func (m *serviceRounds) warmTurn(ctx context.Context) error {
+	if err := m.quiet(ctx); err != nil {
+		return err
+	}
+	if err := m.repool(ctx, m.stack, m.tasks); err != nil {
+		return err
+	}
+	return m.warm.turn(ctx, m.stack, m.tasks)
+}
+
+// turn leaves its service running: whoever comes next may use it.
+func (t *starting) turn(ctx context.Context, s *stack, tasks int) error {
 	began := time.Now()
-	if err := m.stack.createService(ctx, m.tasks); err != nil {
+	if err := s.createService(ctx, tasks); err != nil {
 		return err
 	}
-	m.ours = append(m.ours, time.Since(began).Seconds())
-	events, err := m.stack.eventsSince(ctx, began)
-	m.marks = append(m.marks, readMarks(began, events))
-	if err != nil || len(m.ours) == m.rounds {
-		return err
-	}
-	return m.stack.deleteService(ctx)
+	t.took = append(t.took, time.Since(began).Seconds())
+	events, err := s.eventsSince(ctx, began)
+	t.marks = append(t.marks, readMarks(began, events))
+	return err
 }
 
 func (m *serviceRounds) composeTurn(ctx context.Context) error {
 	if m.compose == nil {
 		return nil
+	}
+	if err := m.quiet(ctx); err != nil {
+		return err
 	}
 	took, err := m.compose.up(ctx, m.bench)
 	m.composed = append(m.composed, took.Seconds())
@@ -91,24 +126,47 @@ func (m *serviceRounds) composeTurn(ctx context.Context) error {
 	return m.compose.down(ctx, m.bench)
 }
 
-const plainDocker = "plain Docker API, 4 at a time"
+const (
+	plainDocker = "plain Docker API, 4 at a time"
+	// coldAim is what a service may take without warm interfaces, by the plain Docker API's time.
+	coldAim = 1.15
+	// warmAim is what it may take with them, by Docker Compose's time.
+	warmAim = 0.5
+)
 
 func (m *serviceRounds) report() {
 	name := fmt.Sprintf("create-service to %d healthy targets", m.tasks)
-	m.bench.report.add(figure{Section: "service", Name: name, Unit: "s", Rounds: m.ours,
-		Peers: []peer{{Name: plainDocker, Rounds: m.plain}}, Aims: []aim{{Of: plainDocker, AtMost: 1.15}}})
+	peers := []peer{{Name: plainDocker, Rounds: m.plain}}
+	cold, warm := []aim{{Of: plainDocker, AtMost: coldAim}}, []aim{{Of: plainDocker}}
 	if m.compose != nil {
-		m.bench.report.add(figure{Section: "service", Name: name, Unit: "s", Rounds: m.ours,
-			Peers: []peer{{Name: m.compose.name() + " up --scale", Rounds: m.composed}}})
-	} else {
-		m.bench.report.skip("service", name, "docker-compose is not installed")
+		composed := m.compose.name() + " up --scale"
+		peers = append(peers, peer{Name: composed, Rounds: m.composed})
+		cold, warm = append(cold, aim{Of: composed}), []aim{{Of: composed, AtMost: warmAim}, {Of: plainDocker}}
 	}
-	for _, mark := range markNames {
-		var rounds []float64
-		for _, marks := range m.marks {
-			rounds = append(rounds, marks[mark])
+	m.cold.report(m.bench, figure{Name: name + ", no warm pool", Peers: peers, Aims: cold})
+	m.warm.report(m.bench, figure{Name: fmt.Sprintf("%s, a warm pool of %d filled before", name, m.tasks), Peers: slices.Clone(peers), Aims: warm})
+	if m.compose == nil {
+		m.bench.report.skip("service", name+", beside Docker Compose", "docker-compose is not installed")
+	}
+}
+
+// report reports the whole and its marks.
+func (t *starting) report(b *bench, f figure) {
+	f.Section, f.Unit, f.Rounds = "service", "s", t.took
+	b.report.add(f)
+	b.reportMarks("service", "s", markNames, t.marks)
+}
+
+// reportMarks reports the parts of a figure.
+func (b *bench) reportMarks(section, unit string, names []string, rounds []marks) {
+	for _, name := range names {
+		f := figure{Section: section, Name: "  of these, until " + name, Unit: unit}
+		for _, m := range rounds {
+			if at, ok := m[name]; ok {
+				f.Rounds = append(f.Rounds, at)
+			}
 		}
-		m.bench.report.add(figure{Section: "service", Name: "  of these, until " + mark, Unit: "s", Rounds: rounds})
+		b.report.add(f)
 	}
 }
 

@@ -141,8 +141,9 @@ func (s *stack) createService(ctx context.Context, desired int) error {
 	return s.awaitHealthy(ctx, desired)
 }
 
+// awaitHealthy is patient: each task is given longer than a busy machine takes to start one.
 func (s *stack) awaitHealthy(ctx context.Context, want int) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+time.Duration(want)*3*time.Second)
 	defer cancel()
 	for healthy := 0; ; {
 		n, err := s.healthy(ctx)
@@ -182,7 +183,7 @@ func (s *stack) deleteService(ctx context.Context) error {
 		return err
 	}
 	s.service = ""
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	for {
 		left, err := s.addresses(ctx)

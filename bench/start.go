@@ -33,7 +33,7 @@ func measureStart(ctx context.Context, b *bench) error {
 	b.report.add(figure{Section: "start", Name: "first start to first API answer", Unit: "ms", Rounds: fresh, Aims: []aim{{AtMost: startAim}}})
 	b.report.add(figure{Section: "start", Name: fmt.Sprintf("start with %d tasks running to first API answer", b.tasks), Unit: "ms", Rounds: again, Aims: []aim{{AtMost: startAim}}})
 	b.report.add(figure{Section: "start", Name: "  the same, to first answer through the balancer", Unit: "ms", Rounds: served})
-	b.reportMemory("start", "after the first start: ", memories)
+	b.reportMemory("start", "after the first start: ", memoryAim, memories)
 	return nil
 }
 
@@ -93,14 +93,14 @@ func sizes(pid int) (all, own float64, err error) {
 	return all, own, errors.Join(err1, err2)
 }
 
-// reportMemory reports a section's memory; the name begins each line.
-func (b *bench) reportMemory(section, name string, rounds []memory) {
+// reportMemory reports a section's memory; the name begins each line, the aim is the daemon's.
+func (b *bench) reportMemory(section, name string, atMost float64, rounds []memory) {
 	lines := []struct {
 		name string
 		aims []aim
 		of   func(memory) float64
 	}{
-		{name + "memory of the daemon (RSS)", []aim{{AtMost: memoryAim}}, func(m memory) float64 { return m.daemon }},
+		{name + "memory of the daemon (RSS)", aimed(atMost), func(m memory) float64 { return m.daemon }},
 		{"  of these its own (RssAnon)", nil, func(m memory) float64 { return m.daemonOwn }},
 		{name + "memory of the balancer's process (RSS)", nil, func(m memory) float64 { return m.node }},
 		{"  of these its own (RssAnon)", nil, func(m memory) float64 { return m.nodeOwn }},
@@ -152,7 +152,15 @@ func measureIdle(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.say("idle: %s of doing nothing with %d tasks", idleTime, b.tasks)
+	return b.idle(ctx, s, "idle", b.tasks, idleAims{memory: memoryAim})
+}
+
+// idleAims are what an idle daemon may take, in MiB and % of a core; 0 is no aim.
+type idleAims struct{ memory, cpu float64 }
+
+// idle watches a daemon with so many tasks for a while.
+func (b *bench) idle(ctx context.Context, s *stack, section string, tasks int, aims idleAims) error {
+	b.say("%s: %s of doing nothing with %d tasks", section, idleTime, tasks)
 	pause(ctx, 2*time.Second)
 	if err := s.findNode(ctx); err != nil {
 		return err
@@ -169,8 +177,17 @@ func measureIdle(ctx context.Context, b *bench) error {
 		return err
 	}
 	m, err := s.memory(ctx)
-	name := fmt.Sprintf("idle with %d tasks: ", b.tasks)
-	b.reportMemory("idle", name, []memory{m})
-	b.report.add(figure{Section: "idle", Name: name + "CPU of both", Unit: "% of a core", Rounds: []float64{100 * after.sub(before).all.Seconds() / idleTime.Seconds()}})
+	name := fmt.Sprintf("idle with %d tasks: ", tasks)
+	b.reportMemory(section, name, aims.memory, []memory{m})
+	cpu := 100 * after.sub(before).all.Seconds() / idleTime.Seconds()
+	b.report.add(figure{Section: section, Name: name + "CPU of both", Unit: "% of a core", Rounds: []float64{cpu}, Aims: aimed(aims.cpu)})
 	return err
+}
+
+// aimed is the aim of a value, none if it is 0.
+func aimed(atMost float64) []aim {
+	if atMost == 0 {
+		return nil
+	}
+	return []aim{{AtMost: atMost}}
 }
