@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +24,11 @@ const (
 	outAim = 1000
 	// againAim is until the replacement of such a task is RUNNING, in ms.
 	againAim = 5000
+	// lossAge is how old a task is at least when it is lost: the scheduler starts what takes the
+	// place of those that crash soon and again later and later.
+	lossAge = 12 * time.Second
+	// dripTime is how long the load has been on by then.
+	dripTime = 500 * time.Millisecond
 	// replacementPool is enough for one loss at a time.
 	replacementPool = 2
 )
@@ -104,15 +109,15 @@ func (b *bench) lossRound(ctx context.Context, s *stack, l *loss) error {
 
 // loseOne loses a task and returns when what followed has, in ms.
 func (b *bench) loseOne(ctx context.Context, s *stack, l *loss) (marks, error) {
-	if !pause(ctx, 500*time.Millisecond) {
-		return nil, ctx.Err()
-	}
-	list, err := b.docker.running(ctx, s.instance)
+	victim, err := b.docker.oldest(ctx, s.instance)
 	if err != nil {
 		return nil, err
 	}
+	if !pause(ctx, max(dripTime, time.Until(time.Unix(victim.Created, 0).Add(lossAge)))) {
+		return nil, ctx.Err()
+	}
 	began := time.Now()
-	if err := l.lose(ctx, b.docker, list[rand.IntN(len(list))]); err != nil {
+	if err := l.lose(ctx, b.docker, victim); err != nil {
 		return nil, err
 	}
 	var m marks
@@ -159,14 +164,17 @@ func (s *stack) awaitEvents(ctx context.Context, since time.Time, enough func([]
 	}
 }
 
-// running lists the running containers of a daemon's tasks.
-func (d *docker) running(ctx context.Context, instance string) ([]container.Summary, error) {
+// oldest returns the container of a daemon's tasks that was made first.
+func (d *docker) oldest(ctx context.Context, instance string) (container.Summary, error) {
 	list, err := d.api.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", instanceLabel+"="+instance))})
 	list = slices.DeleteFunc(list, func(c container.Summary) bool { return c.Labels[warmLabel] != "" })
 	if err == nil && len(list) == 0 {
 		err = errors.New("no task has a container")
 	}
-	return list, err
+	if err != nil {
+		return container.Summary{}, err
+	}
+	return slices.MinFunc(list, func(a, b container.Summary) int { return cmp.Compare(a.Created, b.Created) }), nil
 }
 
 // killProcess kills a container's process as a crash would: Docker is not asked, where the

@@ -92,7 +92,7 @@ func (f *fleet) arn(n int) string {
 // steady adds a service that has what it wants.
 func (f *fleet) steady(arn string, tasks int) {
 	s := f.service(arn, tasks, "new")
-	s.Steady = true
+	s.Steady, s.SteadySaid = true, f.in.Now
 	s.Deployments[0].RolloutState = orchestrator.RolloutCompleted
 	f.add(s, "new", tasks, running)
 	s.Deployments[0].RunningCount, s.Deployments[0].HealthyCount = tasks, tasks
@@ -157,14 +157,16 @@ func (f *fleet) add(s *orchestrator.Service, deployment string, count int, becom
 
 // running is a task in service.
 func running(f *fleet, t *orchestrator.Task) {
-	t.Status, t.Registered, t.WasHealthy, t.StartedAt = orchestrator.Running, true, true, t.CreatedAt
+	t.Status, t.Registered, t.WasHealthy, t.PullStoppedAt, t.StartedAt = orchestrator.Running, true, true, t.CreatedAt, t.CreatedAt
+	t.Containers[0].StartedAt = t.CreatedAt
 	f.observe(t)
 	f.target(t, alb.Healthy)
 }
 
 // justRegistered is a task whose registration is news to the planner.
 func justRegistered(f *fleet, t *orchestrator.Task) {
-	t.Status, t.StartedAt = orchestrator.Running, f.in.Now
+	t.Status, t.PullStoppedAt, t.StartedAt = orchestrator.Running, f.in.Now, f.in.Now
+	t.Containers[0].StartedAt = t.CreatedAt
 	f.observe(t)
 	f.target(t, alb.Initial)
 	f.in.Results = append(f.in.Results, orchestrator.Result{Task: t.ARN, Action: orchestrator.Register})
@@ -192,7 +194,7 @@ func gone(f *fleet, t *orchestrator.Task) {
 
 func (f *fleet) observe(t *orchestrator.Task) {
 	f.in.Engine[t.ARN] = orchestrator.TaskObservation{Task: t.ARN, Containers: []orchestrator.ContainerObservation{
-		{Name: "app", RuntimeID: t.Containers[0].RuntimeID, Status: orchestrator.ContainerRunning},
+		{Name: "app", RuntimeID: t.Containers[0].RuntimeID, Status: orchestrator.ContainerRunning, StartedAt: t.CreatedAt},
 	}}
 }
 
