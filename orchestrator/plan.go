@@ -117,8 +117,8 @@ type planner struct {
 	at    map[string]int      // task ARN → index into tasks
 	regs  map[regKey]regCount // registrations that became true in this pass
 
-	failed   map[string]bool // tasks whose last action failed just now: not again at once
-	keys     map[*TaskInterface][]alb.TargetKey
+	failed   map[string]bool           // tasks whose last action failed just now: not again at once
+	stood    []standing                // by index into tasks, as far as it was looked up
 	underWay map[string]regCount       // registrations that are under way, by service ARN
 	spread   map[string]map[string]int // live tasks, by service ARN and subnet; nil until it is needed
 }
@@ -161,16 +161,21 @@ func Reconcile(in Input) Plan {
 
 // orphans removes containers with our labels whose task is unknown or STOPPED.
 func (p *planner) orphans() {
-	for _, arn := range sortedKeys(p.in.Engine) {
+	var orphans []string
+	for arn := range p.in.Engine {
 		t := p.in.Tasks[arn]
 		if t == nil && !p.failed[arn] || t != nil && t.Status == Stopped && p.due(t.RetryAt) {
-			p.plan.Actions = append(p.plan.Actions, Action{Kind: Remove, Task: arn})
+			orphans = append(orphans, arn)
 		}
+	}
+	slices.Sort(orphans)
+	for _, arn := range orphans {
+		p.plan.Actions = append(p.plan.Actions, Action{Kind: Remove, Task: arn})
 	}
 }
 
 func newPlanner(in Input) *planner {
-	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}, failed: map[string]bool{}, keys: make(map[*TaskInterface][]alb.TargetKey, len(in.Tasks))}
+	p := &planner{in: in, of: map[string][]int{}, regs: map[regKey]regCount{}, underWay: map[string]regCount{}, failed: map[string]bool{}}
 	p.plan.Services, p.plan.Tasks, p.plan.Records = map[string]*Service{}, map[string]*Task{}, map[string]*ServiceDeployment{}
 	p.plan.Revisions = map[string]*ServiceRevision{}
 	p.plan.TickAt, p.plan.Warm = map[string]time.Time{}, map[string]*WarmInterface{}

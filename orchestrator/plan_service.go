@@ -118,7 +118,7 @@ func (p *planner) tally(arn, deployment string) (pending, running, healthy int) 
 		if t.running() {
 			running++
 		}
-		if p.healthy(t) {
+		if p.healthy(i) {
 			healthy++
 		}
 	}
@@ -144,7 +144,7 @@ func (p *planner) decide(arn string) decision {
 		if p.tasks[i].live() {
 			live++
 		}
-		if p.healthy(p.tasks[i]) {
+		if p.healthy(i) {
 			d.healthy++
 		}
 	}
@@ -206,7 +206,7 @@ func (p *planner) decideStarts(s *Service, d *Deployment, room int, out *decisio
 		if t.Deployment != d.ID || !t.live() {
 			continue
 		}
-		if _, bad := p.unhealthy(t); bad {
+		if _, bad := p.unhealthy(i); bad {
 			condemned++
 		} else {
 			good++
@@ -227,7 +227,7 @@ func (p *planner) freed(s *Service, d *Deployment) int {
 	n := 0
 	for _, i := range p.of[s.ARN] {
 		t := p.tasks[i]
-		if _, bad := p.unhealthy(t); bad && t.Deployment == d.ID && !t.WasHealthy {
+		if _, bad := p.unhealthy(i); bad && t.Deployment == d.ID && !t.WasHealthy {
 			n++
 		}
 	}
@@ -247,13 +247,13 @@ func (p *planner) decideReplacements(s *Service, out *decision, room int) {
 			if t.Deployment != d.ID || !t.live() {
 				continue
 			}
-			if p.healthy(t) {
+			if p.healthy(i) {
 				healthy++
 			}
 			if t.pending() {
 				starting++
 			}
-			v, bad := p.unhealthy(t)
+			v, bad := p.unhealthy(i)
 			switch {
 			case bad && !t.WasHealthy:
 				out.add(stopDecision{i, &v})
@@ -290,8 +290,8 @@ func (p *planner) decideOld(s *Service, out *decision) {
 			if !p.surplus(s, t, out) {
 				continue
 			}
-		case !p.healthy(t):
-			if _, bad := p.unhealthy(t); running-1 < out.min || !bad && !p.surplus(s, t, out) {
+		case !p.healthy(i):
+			if _, bad := p.unhealthy(i); running-1 < out.min || !bad && !p.surplus(s, t, out) {
 				continue
 			}
 			running--
@@ -352,20 +352,20 @@ func (p *planner) oldTasks(s *Service) []int {
 	}
 	rank := func(i int) int {
 		if p.protected(s, p.tasks[i]) {
-			return p.rank(p.tasks[i]) + 3
+			return p.rank(i) + 3
 		}
-		return p.rank(p.tasks[i])
+		return p.rank(i)
 	}
 	slices.SortStableFunc(old, func(a, b int) int { return rank(a) - rank(b) })
 	return old
 }
 
 // rank orders tasks by how little is lost when they are stopped.
-func (p *planner) rank(t *Task) int {
+func (p *planner) rank(i int) int {
 	switch {
-	case t.pending():
+	case p.tasks[i].pending():
 		return 0
-	case !p.healthy(t):
+	case !p.healthy(i):
 		return 1
 	}
 	return 2
@@ -387,7 +387,7 @@ func (p *planner) decideSurplus(s *Service, d *Deployment, out *decision) {
 		if t.Deployment != d.ID || !t.live() || out.stops(i) {
 			continue
 		}
-		if _, bad := p.unhealthy(t); bad && want > 0 {
+		if _, bad := p.unhealthy(i); bad && want > 0 {
 			condemned++ // its replacement comes first
 		}
 		if p.protected(s, t) {
@@ -416,7 +416,7 @@ func (p *planner) leastNeeded(tasks []int, n int) []int {
 	for _, i := range tasks {
 		t := p.tasks[i]
 		left[zone(t)]++
-		rank := p.rank(t)
+		rank := p.rank(i)
 		if queues[rank] == nil {
 			queues[rank] = map[string][]int{}
 		}
@@ -466,7 +466,7 @@ func (p *planner) stuck(s *Service, out *decision, room int) bool {
 		if t.Status == Stopped {
 			continue
 		}
-		if _, bad := p.unhealthy(t); !bad && !p.healthy(t) {
+		if _, bad := p.unhealthy(i); !bad && !p.healthy(i) {
 			return false
 		}
 	}

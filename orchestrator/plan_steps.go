@@ -138,7 +138,7 @@ func (p *planner) exited(i int) bool {
 // stepDeactivating waits for the balancer where the scheduler stops the task.
 func (p *planner) stepDeactivating(i int) bool {
 	t := p.tasks[i]
-	if t.Drain && !allStopped(t) && !(p.due(t.DeregisterAt) && p.targetsOut(t)) {
+	if t.Drain && !allStopped(t) && !(p.due(t.DeregisterAt) && p.standing(i).out()) {
 		return false
 	}
 	t = p.advance(i, Stopping, "")
@@ -248,7 +248,7 @@ func (p *planner) stop(t *Task, code, reason string, cause int64, path stopPath)
 	switch path {
 	case drain:
 		t.Drain = true
-		if t.Registered || p.anyRegistered(t) {
+		if t.Registered || p.stand(t).anyRegistered() {
 			t.DeregisterAt = p.in.Now.Add(p.in.Pace.Deregister)
 		}
 	case signal:
@@ -316,7 +316,7 @@ func (p *planner) actDeprovisioning(t *Task) {
 		return
 	}
 	// The address goes only when no balancer may choose it any more.
-	if !t.Detached && p.due(t.DetachAt) && !p.anyRegistered(t) {
+	if !t.Detached && p.due(t.DetachAt) && !p.stand(t).anyRegistered() {
 		p.action(Detach, t)
 	}
 }
@@ -332,7 +332,7 @@ func (p *planner) actBalancer(t *Task) {
 		}
 		return
 	}
-	if p.anyRegistered(t) && p.due(t.DeregisterAt) {
+	if p.stand(t).anyRegistered() && p.due(t.DeregisterAt) {
 		p.action(Deregister, t)
 	}
 }
@@ -343,7 +343,7 @@ func (p *planner) action(kind ActionKind, t *Task) {
 
 // expire forgets a stopped task after its time (ECS-010).
 func (p *planner) expire(t *Task) {
-	if p.due(t.StoppedAt.Add(StoppedKept)) && !p.anyRegistered(t) {
+	if p.due(t.StoppedAt.Add(StoppedKept)) && !p.stand(t).anyRegistered() {
 		p.plan.Gone = append(p.plan.Gone, t.ARN)
 		delete(p.plan.Tasks, t.ARN)
 	}

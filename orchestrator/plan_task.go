@@ -133,43 +133,48 @@ func (p *planner) observeRegistration(i int) {
 	if len(t.LoadBalancers) == 0 || !t.placed() {
 		return
 	}
-	if p.justRegistered(t) && p.underWay[t.Service].in == 0 {
+	if p.justRegistered(i) && p.underWay[t.Service].in == 0 {
 		p.edit(i).Registered = true
 		p.countRegistration(t, func(c *regCount) { c.in++ })
 	}
-	if t = p.tasks[i]; p.justDeregistered(t) && p.underWay[t.Service].out == 0 {
+	if t = p.tasks[i]; p.justDeregistered(i) && p.underWay[t.Service].out == 0 {
 		p.edit(i).Deregistered = true
 		p.countRegistration(t, func(c *regCount) { c.out++; c.old = t.Deployment })
 	}
 }
 
-func (p *planner) justRegistered(t *Task) bool { return !t.Registered && p.allRegistered(t) }
+func (p *planner) justRegistered(i int) bool {
+	return !p.tasks[i].Registered && p.standing(i).allRegistered()
+}
 
-func (p *planner) justDeregistered(t *Task) bool {
-	return t.Registered && !t.Deregistered && !t.live() && !p.anyRegistered(t)
+func (p *planner) justDeregistered(i int) bool {
+	t := p.tasks[i]
+	return t.Registered && !t.Deregistered && !t.live() && !p.standing(i).anyRegistered()
 }
 
 // toRegister reports whether the task's registration is under way.
-func (p *planner) toRegister(t *Task) bool {
-	return t.live() && !t.Registered && t.Complaint == "" && (t.Status == Running || t.Status == Activating) && !p.allRegistered(t)
+func (p *planner) toRegister(i int) bool {
+	t := p.tasks[i]
+	return t.live() && !t.Registered && t.Complaint == "" && (t.Status == Running || t.Status == Activating) && !p.standing(i).allRegistered()
 }
 
 // toDeregister reports whether the task's deregistration is under way.
-func (p *planner) toDeregister(t *Task) bool {
-	return !t.live() && t.Registered && !t.Deregistered && t.Complaint == "" && !t.DeregisterAt.After(p.in.Now) && p.anyRegistered(t)
+func (p *planner) toDeregister(i int) bool {
+	t := p.tasks[i]
+	return !t.live() && t.Registered && !t.Deregistered && t.Complaint == "" && !t.DeregisterAt.After(p.in.Now) && p.standing(i).anyRegistered()
 }
 
 // countUnderWay counts the registrations and deregistrations under way, by service.
 func (p *planner) countUnderWay() {
-	for _, t := range p.tasks {
+	for i, t := range p.tasks {
 		if len(t.LoadBalancers) == 0 || !t.placed() {
 			continue
 		}
 		c := p.underWay[t.Service]
 		switch {
-		case p.toRegister(t):
+		case p.toRegister(i):
 			c.in++
-		case p.toDeregister(t):
+		case p.toDeregister(i):
 			c.out++
 		default:
 			continue
@@ -187,53 +192,6 @@ func targetKeys(t *Task) []alb.TargetKey {
 		}
 	}
 	return keys
-}
-
-// targetKeys is [targetKeys], remembered: a pass asks again and again, and an interface stays
-// the same value for the whole of its task's life.
-func (p *planner) targetKeys(t *Task) []alb.TargetKey {
-	if !t.placed() || len(t.LoadBalancers) == 0 {
-		return nil
-	}
-	if t.Interface == nil {
-		return targetKeys(t)
-	}
-	keys, ok := p.keys[t.Interface]
-	if !ok {
-		keys = targetKeys(t)
-		p.keys[t.Interface] = keys
-	}
-	return keys
-}
-
-func (p *planner) allRegistered(t *Task) bool {
-	for _, k := range p.targetKeys(t) {
-		if h, ok := p.in.Targets[k]; !ok || h.Target.Task != t.ARN || h.State == alb.Draining {
-			return false
-		}
-	}
-	return true
-}
-
-// anyRegistered reports whether the balancer may still choose the task for new requests.
-func (p *planner) anyRegistered(t *Task) bool {
-	for _, k := range p.targetKeys(t) {
-		if h, ok := p.in.Targets[k]; ok && h.Target.Task == t.ARN && h.State != alb.Draining {
-			return true
-		}
-	}
-	return false
-}
-
-// targetsOut reports whether the balancer has finished with the task: its targets are gone,
-// or unused (ECS-050).
-func (p *planner) targetsOut(t *Task) bool {
-	for _, k := range p.targetKeys(t) {
-		if h, ok := p.in.Targets[k]; ok && h.Target.Task == t.ARN && h.State != alb.Unused {
-			return false
-		}
-	}
-	return true
 }
 
 func (p *planner) countRegistration(t *Task, count func(*regCount)) {
@@ -283,7 +241,7 @@ func (p *planner) observeHealth(i int) {
 		t.Health = health
 		t.Version++
 	}
-	if !t.WasHealthy && p.healthy(t) {
+	if !t.WasHealthy && p.healthy(i) {
 		t = p.edit(i)
 		t.WasHealthy = true
 		p.becameHealthy(t)
@@ -311,17 +269,16 @@ func taskHealth(t *Task) string {
 
 // healthy reports whether the task counts as healthy: RUNNING, healthy in every target group,
 // and by its container health check, where there are such; with neither, after a while (ECS-052).
-func (p *planner) healthy(t *Task) bool {
+func (p *planner) healthy(i int) bool {
+	t := p.tasks[i]
 	if !t.live() || t.Status != Running {
 		return false
 	}
 	if t.checked() && t.Health != HealthHealthy {
 		return false
 	}
-	for _, k := range p.targetKeys(t) {
-		if h, ok := p.in.Targets[k]; !ok || h.Target.Task != t.ARN || h.State != alb.Healthy {
-			return false
-		}
+	if !p.standing(i).allHealthy() {
+		return false
 	}
 	if len(t.LoadBalancers) == 0 && !t.checked() {
 		return p.due(t.StartedAt.Add(p.in.Pace.UncheckedHealthy))
@@ -331,11 +288,12 @@ func (p *planner) healthy(t *Task) bool {
 
 // unhealthy reports whether a health check condemns the task, and in whose words. Nothing
 // does within the grace period (ECS-053).
-func (p *planner) unhealthy(t *Task) (verdict, bool) {
+func (p *planner) unhealthy(i int) (verdict, bool) {
+	t := p.tasks[i]
 	if !t.live() || t.Status != Running {
 		return verdict{}, false
 	}
-	v, bad := p.verdict(t)
+	v, bad := p.verdict(i)
 	if bad && !p.due(p.graceUntil(t)) {
 		return verdict{}, false
 	}
@@ -358,12 +316,16 @@ type verdict struct {
 	probe  string // what the last health check saw, for people
 }
 
-func (p *planner) verdict(t *Task) (verdict, bool) {
+func (p *planner) verdict(i int) (verdict, bool) {
+	t := p.tasks[i]
 	if t.checked() && t.Health == HealthUnhealthy {
 		return verdict{reason: "Task failed container health checks",
 			event: fmt.Sprintf("(task %s) failed container health checks.", t.ID)}, true
 	}
-	for _, k := range p.targetKeys(t) {
+	if p.standing(i).unhealthy == 0 {
+		return verdict{}, false
+	}
+	for _, k := range targetKeys(t) {
 		if h := p.in.Targets[k]; h.Target.Task == t.ARN && h.State == alb.Unhealthy {
 			return verdict{probe: h.Detail, reason: fmt.Sprintf("Task failed ELB health checks in (target-group %s)", k.TargetGroup),
 				event: fmt.Sprintf("(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s).", t.ID, k.Port, k.TargetGroup, h.Description)}, true
