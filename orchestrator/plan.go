@@ -179,19 +179,36 @@ func newPlanner(in Input) *planner {
 	p.plan.Services, p.plan.Tasks, p.plan.Records = map[string]*Service{}, map[string]*Task{}, map[string]*ServiceDeployment{}
 	p.plan.Revisions = map[string]*ServiceRevision{}
 	p.plan.TickAt, p.plan.Warm = map[string]time.Time{}, map[string]*WarmInterface{}
-	p.tasks = make([]*Task, 0, len(in.Tasks))
-	for _, t := range in.Tasks {
-		p.tasks = append(p.tasks, t)
-	}
-	slices.SortFunc(p.tasks, func(a, b *Task) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
+	p.tasks = oldestFirst(in.Tasks)
 	for i, t := range p.tasks {
 		if t.Service != "" {
 			p.of[t.Service] = append(p.of[t.Service], i)
 		}
 	}
 	return p
+}
+
+// oldestFirst sorts tasks. The keys are beside each other in memory: there may be many tasks.
+func oldestFirst(tasks map[string]*Task) []*Task {
+	type dated struct {
+		created int64
+		task    *Task
+	}
+	keys := make([]dated, 0, len(tasks))
+	for _, t := range tasks {
+		keys = append(keys, dated{t.CreatedAt.UnixNano(), t})
+	}
+	slices.SortFunc(keys, func(a, b dated) int {
+		if c := cmp.Compare(a.created, b.created); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.task.ID, b.task.ID)
+	})
+	sorted := make([]*Task, 0, len(keys))
+	for _, k := range keys {
+		sorted = append(sorted, k.task)
+	}
+	return sorted
 }
 
 // edit returns the task at i for changing: a copy, made once.
