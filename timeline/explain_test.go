@@ -163,6 +163,16 @@ func TestExplain_Stories(t *testing.T) {
 			sentence: []string{"The load balancer itself cut 1 request at the end of the deregistration delay of 5 s; task aaaaaaaa (orders:12) was still working, the longest request was 6.8 s old (UpdateService by terraform)"},
 			chain:    "request target task target-state decision api-call", states: "healthy RUNNING",
 		},
+		"cut by the end of the delay while a fault held it up": {
+			story: running + `
+				1.0  fault A network-blackhole-port running port=3000 protocol=tcp trafficType=ingress < none
+				1.2  decide desired=1 min=1 max=2 healthy=2 stop=A
+				1.4  target A healthy draining drain=6.4s
+				6.4  target A draining unused
+				1.1  fail 502 dereg_delay_elapsed on=A state=healthy took=5.3 connected=never`,
+			code: FaultInjected, confidence: Certain, sentence: []string{"network-blackhole-port of ingress 3000"},
+			chain: "request target task fault", states: "healthy RUNNING",
+		},
 		"cut by the end of the delay while it still waited for a connection to a stopped task": {
 			story: running + `
 				1.000 api StopTask aws-cli                          < none

@@ -28,7 +28,7 @@ var rules = map[Cause][]rule{
 	TargetClosedInflight:   {outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, raced},
 	KeepaliveRace:          {outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, idleConnectionClosed},
 	TruncatedResponse:      {outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(Truncated)},
-	DeregDelayElapsed:      {neverConnected(outOfMemory), neverConnected(stoppedByUser), neverConnected(containerExited), cutByDrainEnd},
+	DeregDelayElapsed:      {faultOnTheWay, faultBehind, neverConnected(outOfMemory), neverConnected(stoppedByUser), neverConnected(containerExited), cutByDrainEnd},
 	NoRegisteredTargets:    {nothingDesired, lastTaskStopped, oldTasksStoppedFirst, noTaskSurvived, notRegisteredYet},
 	AllTargetsUnused:       {nothingDesired, lastTaskStopped, oldTasksStoppedFirst, noTaskSurvived, notRegisteredYet},
 	ConnectTimeout:         {faultOnTheWay, addressGone, securityGroupChanged, unanswered},
