@@ -9,7 +9,7 @@ build:                 ## bin/drydock
 
 test: build            ## everything, with the tests on real Docker
 	./.ci/engine
-	go test -race -timeout 15m ./...
+	go test -race -timeout 45m ./...
 
 long: build            ## an hour more: 60 s of fuzzing each, 10,000 random sequences, 100 kills
 	./.ci/engine
