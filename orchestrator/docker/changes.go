@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/docker/docker/api/types/events"
@@ -54,11 +55,26 @@ func (e *Engine) follow(ctx context.Context, ch chan<- struct{}) error {
 	for {
 		select {
 		case m := <-messages:
-			e.seen.forget(m.Actor.ID)
+			e.note(m)
 			poke(ch)
 		case err := <-errs:
 			return err
 		}
+	}
+}
+
+// note keeps the cache in step with an event. An exit is known from its event alone: Docker answers
+// nothing about the container until it has taken its network apart, which takes longer than
+// everything else between an exit and the decision to replace the task.
+func (e *Engine) note(m events.Message) {
+	code, err := strconv.Atoi(m.Actor.Attributes["exitCode"])
+	switch {
+	case m.Action == events.ActionOOM:
+		e.seen.outOfMemory(m.Actor.ID)
+	case m.Action == events.ActionDie && err == nil:
+		e.seen.died(m.Actor.ID, code, time.Unix(0, m.TimeNano))
+	default:
+		e.seen.forget(m.Actor.ID)
 	}
 }
 

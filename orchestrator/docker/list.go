@@ -18,17 +18,6 @@ import (
 	"drydock/orchestrator"
 )
 
-// cache keeps what inspecting a container said, for as long as its state is the same.
-type cache struct {
-	mu      sync.Mutex
-	entries map[string]entry // by container id
-}
-
-type entry struct {
-	state container.ContainerState
-	obs   orchestrator.ContainerObservation
-}
-
 // List implements [orchestrator.Engine]: one call to Docker, and one more for every container
 // whose state has changed since the last List. Tasks are sorted by ARN, containers by start order.
 func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, error) {
@@ -197,49 +186,4 @@ func parseTime(s string) time.Time {
 		return time.Time{}
 	}
 	return t
-}
-
-func (c *cache) get(s container.Summary) (orchestrator.ContainerObservation, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	// A created container may get an error without changing its state.
-	found, ok := c.entries[s.ID]
-	return found.obs, ok && found.state == s.State && s.State != container.StateCreated
-}
-
-func (c *cache) put(id string, state container.ContainerState, obs orchestrator.ContainerObservation) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.entries == nil {
-		c.entries = map[string]entry{}
-	}
-	c.entries[id] = entry{state, obs}
-}
-
-// forget drops an entry: its container was restarted behind our back, perhaps.
-func (c *cache) forget(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.entries, id)
-}
-
-// keep drops what is no longer there.
-func (c *cache) keep(present []container.Summary) {
-	ids := map[string]bool{}
-	for _, s := range present {
-		ids[s.ID] = true
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for id := range c.entries {
-		if !ids[id] {
-			delete(c.entries, id)
-		}
-	}
-}
-
-func (c *cache) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.entries)
 }
