@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"drydock/timeline"
 )
 
 func TestMedian_IsTheMiddleOrTheMeanOfBoth(t *testing.T) {
@@ -254,5 +258,87 @@ func TestRivals_AreConfiguredAlike(t *testing.T) {
 				t.Errorf("%s: %q stands there %d times, want %d", r.title, what, got, want)
 			}
 		}
+	}
+}
+
+func TestLeastTime_CountsBatches(t *testing.T) {
+	const start, delay, stop = 200 * time.Millisecond, time.Second, 100 * time.Millisecond
+	for _, c := range []struct {
+		minimum, maximum, tasks, step int
+		want                          time.Duration
+	}{
+		{100, 200, 20, 20, 5100 * time.Millisecond}, // all start at once
+		{50, 100, 20, 10, 6200 * time.Millisecond},  // half of them have to stop first
+		{100, 150, 20, 10, 6200 * time.Millisecond}, // half of them fit beside the old ones
+		{100, 110, 20, 2, 15 * time.Second},
+		{75, 125, 3, 1, 3900 * time.Millisecond}, // rounded to the safe side: 3 at least, 3 at most, still one at a time
+	} {
+		r := rollout{minimum: c.minimum, maximum: c.maximum}
+		if step, got := r.step(c.tasks), r.leastTime(c.tasks, start, delay, stop); step != c.step || got != c.want {
+			t.Errorf("%d to %d %% of %d tasks: %d at a time, %v; want %d, %v", c.minimum, c.maximum, c.tasks, step, got, c.step, c.want)
+		}
+	}
+}
+
+func TestJudge_NoneIsReachedByNothingOnly(t *testing.T) {
+	var r report
+	for _, rounds := range [][]float64{{0}, {1}, nil} {
+		r.add(figure{Rounds: rounds, Aims: []aim{{None: true}}})
+	}
+	for n, want := range []bool{true, false, false} {
+		if got := r.Figures[n].Aims[0].Reached; got != want {
+			t.Errorf("rounds %v reach the aim: %v, want %v", r.Figures[n].Rounds, got, want)
+		}
+	}
+}
+
+func TestReadLoss_TakesTheFirstOfEach(t *testing.T) {
+	began := time.Unix(1000, 0)
+	event := func(after time.Duration, kind timeline.Kind, from, to string) timeline.Event {
+		return timeline.Event{Time: began.Add(after * time.Millisecond), Kind: kind, Data: map[string]string{"from": from, "to": to}}
+	}
+	m := readLoss(began, []timeline.Event{
+		event(10, timeline.Exit, "", ""), event(11, timeline.TaskState, "RUNNING", "DEACTIVATING"), event(12, timeline.TaskState, "PROVISIONING", "PENDING"),
+		event(60, timeline.TargetState, "healthy", "draining"), event(70, timeline.TargetState, "draining", ""),
+		event(200, timeline.TaskState, "PENDING", "RUNNING"), event(201, timeline.TargetState, "unused", "initial"),
+		event(210, timeline.TargetState, "initial", "healthy"), event(900, timeline.TargetState, "initial", "healthy"),
+	})
+	want := marks{markKnown: 10, markPlaced: 12, markOut: 60, markRunning: 200, markHealthy: 210}
+	if !maps.Equal(m, want) {
+		t.Errorf("read %v, want %v", m, want)
+	}
+}
+
+func TestRolled_WaitsForStartsAndStops(t *testing.T) {
+	at := time.Unix(1000, 0)
+	events := []timeline.Event{
+		{Time: at, Kind: timeline.TargetState, Data: map[string]string{"to": "healthy"}},
+		{Time: at.Add(1), Kind: timeline.TaskState, Data: map[string]string{"to": "DEPROVISIONING"}},
+		{Time: at.Add(2), Kind: timeline.TargetState, Data: map[string]string{"to": "healthy"}},
+		{Time: at.Add(3), Kind: timeline.TaskState, Data: map[string]string{"to": "STOPPED"}},
+	}
+	if _, done := rolled(events, 2, 2); done {
+		t.Error("one of two tasks has stopped: done")
+	}
+	if last, done := rolled(events, 2, 1); !done || !last.Equal(at.Add(2)) {
+		t.Errorf("last %v, done %v; want the second target", last, done)
+	}
+}
+
+// The drip counts what fails and goes on.
+func TestDrip_CountsFailures(t *testing.T) {
+	var n atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%2 == 0 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}))
+	defer s.Close()
+	d := startDrip(t.Context(), netip.MustParseAddrPort(s.Listener.Addr().String()))
+	for n.Load() < 20 && t.Context().Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if sent, failed := d.stop(); failed < 8 || failed > sent-8 {
+		t.Errorf("%d of %d failed, want every other one", failed, sent)
 	}
 }

@@ -1,9 +1,11 @@
 // Command bench measures drydock beside its peers in the same run: how long 20 tasks take to
-// be healthy beside plain Docker and Docker Compose, what a pass of the planner costs, how fast
-// the daemon starts and what it takes while it idles, what a request costs in the load balancer
-// beside nginx with containers behind it, and, without containers, what all kinds of requests
-// and connections cost the balancer's process beside nginx and HAProxy. It prints one table
-// and, with --json, the same for programs.
+// be healthy beside plain Docker and Docker Compose, how soon a lost task is replaced beside a
+// plain container's start, what a rolling deployment takes beside the least that it could, how
+// many tasks a machine holds, what a pass of the planner costs, how fast the daemon starts and
+// what it takes while it idles, what a request costs in the load balancer beside nginx with
+// containers behind it, and, without containers, what all kinds of requests and connections cost
+// the balancer's process beside nginx and HAProxy. It prints one table and, with --json, the
+// same for programs.
 //
 // Words: a figure is one line of the table; a round is one measurement of ours and of the
 // peers', back to back, so that a busy machine hurts all alike; a figure's value is the median

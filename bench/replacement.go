@@ -46,12 +46,14 @@ type loss struct {
 }
 
 const (
+	markKnown   = "the exit is known"
+	markPlaced  = "the replacement has its address"
 	markOut     = "the target is out of routing"
 	markRunning = "the replacement is RUNNING"
 	markHealthy = "the replacement's target is healthy"
 )
 
-var lossMarks = []string{markOut, markRunning, markHealthy}
+var lossMarks = []string{markKnown, markOut, markPlaced, markRunning, markHealthy}
 
 func losses() []*loss {
 	return []*loss{
@@ -136,6 +138,10 @@ func readLoss(began time.Time, events []timeline.Event) marks {
 		switch to := e.Data["to"]; {
 		case e.Kind == timeline.TargetState && e.Data["from"] == "healthy":
 			m.first(markOut, at)
+		case e.Kind == timeline.Exit:
+			m.first(markKnown, at)
+		case e.Kind == timeline.TaskState && to == "PENDING":
+			m.first(markPlaced, at)
 		case e.Kind == timeline.TaskState && to == "RUNNING":
 			m.first(markRunning, at)
 		case e.Kind == timeline.TargetState && to == "healthy":

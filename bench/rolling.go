@@ -13,8 +13,12 @@ import (
 	"drydock/timeline"
 )
 
-// rollingAim is what a rolling deployment may take, by the least time that it could.
-const rollingAim = 1.25
+const (
+	// rollingAim is what a rolling deployment may take, by the least time that it could.
+	rollingAim = 1.25
+	// rollingDelay is the deregistration delay: requests may finish, or some would fail by rights.
+	rollingDelay = time.Second
+)
 
 // rollout is a rolling deployment of the service with its percentages.
 type rollout struct {
@@ -53,7 +57,7 @@ func measureRolling(ctx context.Context, b *bench) error {
 	if b.quick {
 		all = all[:1]
 	}
-	if err := b.repool(ctx, s, 0); err != nil {
+	if err := errors.Join(b.repool(ctx, s, 0), s.delay(ctx, rollingDelay)); err != nil {
 		return err
 	}
 	for round := range b.rounds {
@@ -63,7 +67,7 @@ func measureRolling(ctx context.Context, b *bench) error {
 		}
 		for i := range all {
 			r := all[(i+round)%len(all)]
-			r.least = append(r.least, r.leastTime(b.tasks, start, 0, stop).Seconds())
+			r.least = append(r.least, r.leastTime(b.tasks, start, rollingDelay, stop).Seconds())
 			if err := b.rollingRound(ctx, s, r); err != nil {
 				return err
 			}
@@ -73,7 +77,7 @@ func measureRolling(ctx context.Context, b *bench) error {
 	for _, r := range all {
 		r.report(b)
 	}
-	return b.repool(ctx, s, ownPool)
+	return errors.Join(s.delay(ctx, 0), b.repool(ctx, s, ownPool))
 }
 
 // rates returns how long a container takes to start when so many start, and one to stop.

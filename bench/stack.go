@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"drydock/awsapi/ec2"
@@ -85,9 +86,14 @@ func (s *stack) makeTargetGroup(ctx context.Context) error {
 		return err
 	}
 	s.group = *out.TargetGroups[0].TargetGroupArn
+	return s.delay(ctx, 0)
+}
+
+// delay sets how long a target that leaves may finish its requests.
+func (s *stack) delay(ctx context.Context, d time.Duration) error {
 	return s.api.Do(ctx, "elbv2", "ModifyTargetGroupAttributes", &elbv2.ModifyTargetGroupAttributesInput{
 		TargetGroupArn: &s.group,
-		Attributes:     []elbv2.TargetGroupAttribute{{Key: new("deregistration_delay.timeout_seconds"), Value: new("0")}},
+		Attributes:     []elbv2.TargetGroupAttribute{{Key: new("deregistration_delay.timeout_seconds"), Value: new(strconv.Itoa(int(d / time.Second)))}},
 	}, nil)
 }
 
