@@ -180,7 +180,7 @@ func TestStatistics_OfValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := Open(context.Background(), &memory{}, Config{})
 		begin := time.Now().Truncate(time.Hour)
-		time.Sleep(begin.Add(2 * time.Hour).Sub(time.Now()))
+		time.Sleep(time.Until(begin.Add(2 * time.Hour)))
 		var data []Datum
 		for i := range 1000 {
 			data = append(data, Once(load, begin.Add(time.Hour+time.Duration(i%60)*time.Second), "Percent", float64(i+1)))

@@ -2,7 +2,6 @@ package cloudwatch
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,6 +40,3 @@ func parseStatistic(name string) (statistic, error) {
 	}
 	return nil, badValue("The value %s for parameter ExtendedStatistic is not supported.", name)
 }
-
-// plain reports whether a statistic has a name of its own.
-func plain(name string) bool { return slices.Contains(Statistics, name) }

@@ -124,7 +124,7 @@ func TestTaskProtection(t *testing.T) {
 		task := w.tasks(`{"serviceName":"web"}`)[0]
 		in := fmt.Sprintf(`{"cluster":"default","tasks":[%q,"0123456789abcdef0123456789abcdef"],"protectionEnabled":true,"expiresInMinutes":60}`, task)
 		out := call[ecs.UpdateTaskProtectionResponse](w, "UpdateTaskProtection", in)
-		if p := out.ProtectedTasks; len(p) != 1 || *p[0].TaskArn != task || !*p[0].ProtectionEnabled || p[0].ExpirationDate.Sub(time.Now()) != time.Hour {
+		if p := out.ProtectedTasks; len(p) != 1 || *p[0].TaskArn != task || !*p[0].ProtectionEnabled || time.Until(*p[0].ExpirationDate) != time.Hour {
 			t.Errorf("protected: %s", w.raw)
 		}
 		if f := out.Failures; len(f) != 1 || *f[0].Reason != "MISSING" {

@@ -14,7 +14,9 @@ func TestScaling_OnDocker(t *testing.T) {
 	p.Run("up", smallDir)
 	aws := p.AWS()
 	scope := strings.Fields("--service-namespace ecs --scalable-dimension ecs:service:DesiredCount --resource-id service/small/web")
-	scaling := func(args ...string) string { return aws.Run(append(append([]string{"application-autoscaling"}, args...), scope...)...) }
+	scaling := func(args ...string) string {
+		return aws.Run(append(append([]string{"application-autoscaling"}, args...), scope...)...)
+	}
 	scaling("register-scalable-target", "--min-capacity", "1", "--max-capacity", "4")
 	group, balancer := dimensionsOf(aws)
 	scaling("put-scaling-policy", "--policy-name", "requests", "--policy-type", "TargetTrackingScaling", "--target-tracking-scaling-policy-configuration",
