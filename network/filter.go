@@ -103,3 +103,18 @@ func boolText(b bool) string {
 	}
 	return "false"
 }
+
+// Matches reports whether what has these attributes, and no tags, passes the filters.
+// Errors: InvalidParameterValue for a filter that is none of the attributes.
+func Matches(attributes map[string][]string, filters []Filter) (bool, error) {
+	return matches(attributeTable(attributes), filters)
+}
+
+type attributeTable map[string][]string
+
+func (a attributeTable) attribute(name string) ([]string, bool) {
+	if values, ok := a[name]; ok {
+		return values, true
+	}
+	return tagAttribute(nil, name)
+}

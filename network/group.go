@@ -20,6 +20,8 @@ type SecurityGroup struct {
 	Open        bool              `json:"open,omitempty"` // adopted, no known ingress rules: lets everything in
 	Rules       []Rule            `json:"rules"`          // ingress and egress, in order of creation
 	Tags        map[string]string `json:"tags,omitempty"`
+
+	RuleTags map[string]map[string]string `json:"ruleTags,omitempty"` // by rule id; a Rule stays comparable
 }
 
 // Ingress returns the ingress rules grouped as EC2 shows them.

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,6 +113,10 @@ func (tx *tx) revoked(g SecurityGroup, left []Rule) error {
 				map[string]string{"rule": r.ID})
 		}
 	}
+	g.RuleTags = maps.Clone(g.RuleTags)
+	maps.DeleteFunc(g.RuleTags, func(id string, _ map[string]string) bool {
+		return !slices.ContainsFunc(left, func(r Rule) bool { return r.ID == id })
+	})
 	g.Rules = left
 	tx.put(kindGroup, g.ID, g)
 	return nil
@@ -149,7 +154,7 @@ func (n *Network) SecurityGroupRules(ids []string, filters ...Filter) ([]Rule, e
 	rows := map[string]ruleRow{}
 	for _, g := range n.groups {
 		for i, r := range g.Rules {
-			rows[r.ID] = ruleRow{r, i}
+			rows[r.ID] = ruleRow{r, i, g.RuleTags[r.ID]}
 		}
 	}
 	found, err := selectRows(rows, ids, filters, func(id string) error { return ruleIDNotFound(id) })
@@ -168,7 +173,8 @@ func (n *Network) SecurityGroupRules(ids []string, filters ...Filter) ([]Rule, e
 
 type ruleRow struct {
 	Rule
-	nth int // place among its group's rules
+	nth  int // place among its group's rules
+	tags map[string]string
 }
 
 func (r ruleRow) attribute(name string) ([]string, bool) {
@@ -178,7 +184,7 @@ func (r ruleRow) attribute(name string) ([]string, bool) {
 	case "security-group-rule-id":
 		return []string{r.ID}, true
 	}
-	return tagAttribute(nil, name)
+	return tagAttribute(r.tags, name)
 }
 
 // ruleAttribute returns what the ip-permission.* filters of security groups look at.

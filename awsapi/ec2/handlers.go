@@ -30,6 +30,16 @@ func Register(s *awsapi.Server, n *network.Network) {
 	awsapi.Handle(s, "ec2", "AuthorizeSecurityGroupEgress", a.authorizeEgress)
 	awsapi.Handle(s, "ec2", "RevokeSecurityGroupEgress", a.revokeEgress)
 	awsapi.Handle(s, "ec2", "DescribeSecurityGroupRules", a.describeSecurityGroupRules)
+	awsapi.Handle(s, "ec2", "ModifySecurityGroupRules", a.modifySecurityGroupRules)
+	awsapi.Handle(s, "ec2", "UpdateSecurityGroupRuleDescriptionsIngress", a.updateIngressDescriptions)
+	awsapi.Handle(s, "ec2", "UpdateSecurityGroupRuleDescriptionsEgress", a.updateEgressDescriptions)
+	awsapi.Handle(s, "ec2", "CreateTags", a.createTags)
+	awsapi.Handle(s, "ec2", "DeleteTags", a.deleteTags)
+	awsapi.Handle(s, "ec2", "DescribeVpcAttribute", a.describeVpcAttribute)
+	awsapi.Handle(s, "ec2", "DescribeRouteTables", a.describeRouteTables)
+	awsapi.Handle(s, "ec2", "DescribeNetworkAcls", a.describeNetworkAcls)
+	awsapi.Handle(s, "ec2", "DescribeInternetGateways", a.describeInternetGateways)
+	awsapi.Handle(s, "ec2", "DescribeAccountAttributes", a.describeAccountAttributes)
 }
 
 // dryRun is the answer to a call that asks whether it would be allowed: nothing is done (WIRE-017).

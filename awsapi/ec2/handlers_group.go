@@ -121,7 +121,7 @@ func (a api) ruleShape(ctx context.Context, r network.Rule) SecurityGroupRule {
 		SecurityGroupRuleId: &r.ID, SecurityGroupRuleArn: a.arn(ctx, "security-group-rule/"+r.ID), GroupId: &r.GroupID, GroupOwnerId: &account,
 		IsEgress: &r.Egress, IpProtocol: &r.Protocol, FromPort: new(int64(r.FromPort)), ToPort: new(int64(r.ToPort)),
 		CidrIpv4: awsapi.NonZero(r.CIDR), CidrIpv6: awsapi.NonZero(r.CIDRv6), PrefixListId: awsapi.NonZero(r.PrefixList),
-		Description: awsapi.NonZero(r.Description), Tags: []Tag{},
+		Description: awsapi.NonZero(r.Description), Tags: append([]Tag{}, tagShapes(a.network.Tags(r.ID))...),
 	}
 	if r.SourceGroup != "" {
 		shape.ReferencedGroupInfo = &ReferencedSecurityGroup{GroupId: &r.SourceGroup, UserId: &account}

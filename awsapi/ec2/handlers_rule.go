@@ -109,11 +109,18 @@ func (a api) authorizeIngress(ctx context.Context, in *AuthorizeSecurityGroupIng
 	if err := noRules(permissions); err != nil {
 		return nil, err
 	}
+	tags, err := tagsOf(in.TagSpecifications, "security-group-rule")
+	if err != nil {
+		return nil, err
+	}
 	if err := dryRun(in.DryRun); err != nil {
 		return nil, err
 	}
 	rules, err := a.network.AuthorizeIngress(ctx, group, permissions)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.tagRules(ctx, rules, tags); err != nil {
 		return nil, err
 	}
 	return &AuthorizeSecurityGroupIngressResult{Return: new(true), SecurityGroupRules: a.ruleShapes(ctx, rules)}, nil
@@ -124,11 +131,18 @@ func (a api) authorizeEgress(ctx context.Context, in *AuthorizeSecurityGroupEgre
 	if err := noRules(permissions); err != nil {
 		return nil, err
 	}
+	tags, err := tagsOf(in.TagSpecifications, "security-group-rule")
+	if err != nil {
+		return nil, err
+	}
 	if err := dryRun(in.DryRun); err != nil {
 		return nil, err
 	}
 	rules, err := a.network.AuthorizeEgress(ctx, *in.GroupId, permissions)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.tagRules(ctx, rules, tags); err != nil {
 		return nil, err
 	}
 	return &AuthorizeSecurityGroupEgressResult{Return: new(true), SecurityGroupRules: a.ruleShapes(ctx, rules)}, nil

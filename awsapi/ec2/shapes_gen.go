@@ -4,6 +4,17 @@ package ec2
 
 import "time"
 
+// AccountAttribute is the shape AccountAttribute of the Amazon Elastic Compute Cloud API.
+type AccountAttribute struct {
+	AttributeName   *string                 `aws:"attributeName,form=AttributeName"`
+	AttributeValues []AccountAttributeValue `aws:"attributeValueSet,form=AttributeValueSet"`
+}
+
+// AccountAttributeValue is the shape AccountAttributeValue of the Amazon Elastic Compute Cloud API.
+type AccountAttributeValue struct {
+	AttributeValue *string `aws:"attributeValue,form=AttributeValue"`
+}
+
 // AttachmentEnaSrdSpecification is the shape AttachmentEnaSrdSpecification of the Amazon Elastic Compute Cloud API.
 type AttachmentEnaSrdSpecification struct {
 	EnaSrdEnabled          *bool                             `aws:"enaSrdEnabled,form=EnaSrdEnabled"`
@@ -13,6 +24,11 @@ type AttachmentEnaSrdSpecification struct {
 // AttachmentEnaSrdUdpSpecification is the shape AttachmentEnaSrdUdpSpecification of the Amazon Elastic Compute Cloud API.
 type AttachmentEnaSrdUdpSpecification struct {
 	EnaSrdUdpEnabled *bool `aws:"enaSrdUdpEnabled,form=EnaSrdUdpEnabled"`
+}
+
+// AttributeBooleanValue is the shape AttributeBooleanValue of the Amazon Elastic Compute Cloud API.
+type AttributeBooleanValue struct {
+	Value *bool `aws:"value,form=Value"`
 }
 
 // AuthorizeSecurityGroupEgressRequest is the shape AuthorizeSecurityGroupEgressRequest of the Amazon Elastic Compute Cloud API.
@@ -117,6 +133,13 @@ type CreateSecurityGroupResult struct {
 	SecurityGroupArn *string `aws:"securityGroupArn,form=SecurityGroupArn"`
 }
 
+// CreateTagsRequest is the shape CreateTagsRequest of the Amazon Elastic Compute Cloud API.
+type CreateTagsRequest struct {
+	DryRun    *bool    `aws:"dryRun,form=DryRun"`
+	Resources []string `aws:"ResourceId,req"`
+	Tags      []Tag    `aws:"Tag,req"`
+}
+
 // DeleteSecurityGroupRequest is the shape DeleteSecurityGroupRequest of the Amazon Elastic Compute Cloud API.
 type DeleteSecurityGroupRequest struct {
 	GroupId   *string `aws:"GroupId"`
@@ -128,6 +151,24 @@ type DeleteSecurityGroupRequest struct {
 type DeleteSecurityGroupResult struct {
 	Return  *bool   `aws:"return,form=Return"`
 	GroupId *string `aws:"groupId,form=GroupId"`
+}
+
+// DeleteTagsRequest is the shape DeleteTagsRequest of the Amazon Elastic Compute Cloud API.
+type DeleteTagsRequest struct {
+	DryRun    *bool    `aws:"dryRun,form=DryRun"`
+	Resources []string `aws:"resourceId,req,form=ResourceId"`
+	Tags      []Tag    `aws:"tag,form=Tag"`
+}
+
+// DescribeAccountAttributesRequest is the shape DescribeAccountAttributesRequest of the Amazon Elastic Compute Cloud API.
+type DescribeAccountAttributesRequest struct {
+	DryRun         *bool    `aws:"dryRun,form=DryRun"`
+	AttributeNames []string `aws:"attributeName,form=AttributeName,item=attributeName" elemenum:"supported-platforms|default-vpc"`
+}
+
+// DescribeAccountAttributesResult is the shape DescribeAccountAttributesResult of the Amazon Elastic Compute Cloud API.
+type DescribeAccountAttributesResult struct {
+	AccountAttributes []AccountAttribute `aws:"accountAttributeSet,form=AccountAttributeSet"`
 }
 
 // DescribeAvailabilityZonesRequest is the shape DescribeAvailabilityZonesRequest of the Amazon Elastic Compute Cloud API.
@@ -144,6 +185,36 @@ type DescribeAvailabilityZonesResult struct {
 	AvailabilityZones []AvailabilityZone `aws:"availabilityZoneInfo,form=AvailabilityZoneInfo"`
 }
 
+// DescribeInternetGatewaysRequest is the shape DescribeInternetGatewaysRequest of the Amazon Elastic Compute Cloud API.
+type DescribeInternetGatewaysRequest struct {
+	NextToken          *string  `aws:"NextToken"`
+	MaxResults         *int64   `aws:"MaxResults" limits:"min=5,max=1000"`
+	DryRun             *bool    `aws:"dryRun,form=DryRun"`
+	InternetGatewayIds []string `aws:"internetGatewayId,form=InternetGatewayId"`
+	Filters            []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeInternetGatewaysResult is the shape DescribeInternetGatewaysResult of the Amazon Elastic Compute Cloud API.
+type DescribeInternetGatewaysResult struct {
+	InternetGateways []InternetGateway `aws:"internetGatewaySet,form=InternetGatewaySet"`
+	NextToken        *string           `aws:"nextToken,form=NextToken"`
+}
+
+// DescribeNetworkAclsRequest is the shape DescribeNetworkAclsRequest of the Amazon Elastic Compute Cloud API.
+type DescribeNetworkAclsRequest struct {
+	NextToken     *string  `aws:"NextToken"`
+	MaxResults    *int64   `aws:"MaxResults" limits:"min=5,max=1000"`
+	DryRun        *bool    `aws:"dryRun,form=DryRun"`
+	NetworkAclIds []string `aws:"NetworkAclId"`
+	Filters       []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeNetworkAclsResult is the shape DescribeNetworkAclsResult of the Amazon Elastic Compute Cloud API.
+type DescribeNetworkAclsResult struct {
+	NetworkAcls []NetworkAcl `aws:"networkAclSet,form=NetworkAclSet"`
+	NextToken   *string      `aws:"nextToken,form=NextToken"`
+}
+
 // DescribeNetworkInterfacesRequest is the shape DescribeNetworkInterfacesRequest of the Amazon Elastic Compute Cloud API.
 type DescribeNetworkInterfacesRequest struct {
 	NextToken               *string  `aws:"NextToken"`
@@ -158,6 +229,21 @@ type DescribeNetworkInterfacesRequest struct {
 type DescribeNetworkInterfacesResult struct {
 	NetworkInterfaces []NetworkInterface `aws:"networkInterfaceSet,form=NetworkInterfaceSet"`
 	NextToken         *string            `aws:"nextToken,form=NextToken"`
+}
+
+// DescribeRouteTablesRequest is the shape DescribeRouteTablesRequest of the Amazon Elastic Compute Cloud API.
+type DescribeRouteTablesRequest struct {
+	NextToken     *string  `aws:"NextToken"`
+	MaxResults    *int64   `aws:"MaxResults" limits:"min=5,max=100"`
+	DryRun        *bool    `aws:"dryRun,form=DryRun"`
+	RouteTableIds []string `aws:"RouteTableId"`
+	Filters       []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeRouteTablesResult is the shape DescribeRouteTablesResult of the Amazon Elastic Compute Cloud API.
+type DescribeRouteTablesResult struct {
+	RouteTables []RouteTable `aws:"routeTableSet,form=RouteTableSet"`
+	NextToken   *string      `aws:"nextToken,form=NextToken"`
 }
 
 // DescribeSecurityGroupRulesRequest is the shape DescribeSecurityGroupRulesRequest of the Amazon Elastic Compute Cloud API.
@@ -206,6 +292,21 @@ type DescribeSubnetsResult struct {
 	Subnets   []Subnet `aws:"subnetSet,form=SubnetSet"`
 }
 
+// DescribeVpcAttributeRequest is the shape DescribeVpcAttributeRequest of the Amazon Elastic Compute Cloud API.
+type DescribeVpcAttributeRequest struct {
+	Attribute *string `aws:"Attribute,req" enum:"enableDnsSupport|enableDnsHostnames|enableNetworkAddressUsageMetrics"`
+	VpcId     *string `aws:"VpcId,req"`
+	DryRun    *bool   `aws:"dryRun,form=DryRun"`
+}
+
+// DescribeVpcAttributeResult is the shape DescribeVpcAttributeResult of the Amazon Elastic Compute Cloud API.
+type DescribeVpcAttributeResult struct {
+	EnableDnsHostnames               *AttributeBooleanValue `aws:"enableDnsHostnames,form=EnableDnsHostnames"`
+	EnableDnsSupport                 *AttributeBooleanValue `aws:"enableDnsSupport,form=EnableDnsSupport"`
+	EnableNetworkAddressUsageMetrics *AttributeBooleanValue `aws:"enableNetworkAddressUsageMetrics,form=EnableNetworkAddressUsageMetrics"`
+	VpcId                            *string                `aws:"vpcId,form=VpcId"`
+}
+
 // DescribeVpcsRequest is the shape DescribeVpcsRequest of the Amazon Elastic Compute Cloud API.
 type DescribeVpcsRequest struct {
 	Filters    []Filter `aws:"Filter,item=Filter"`
@@ -231,6 +332,26 @@ type Filter struct {
 type GroupIdentifier struct {
 	GroupId   *string `aws:"groupId,form=GroupId"`
 	GroupName *string `aws:"groupName,form=GroupName"`
+}
+
+// IcmpTypeCode is the shape IcmpTypeCode of the Amazon Elastic Compute Cloud API.
+type IcmpTypeCode struct {
+	Code *int64 `aws:"code,form=Code"`
+	Type *int64 `aws:"type,form=Type"`
+}
+
+// InternetGateway is the shape InternetGateway of the Amazon Elastic Compute Cloud API.
+type InternetGateway struct {
+	Attachments       []InternetGatewayAttachment `aws:"attachmentSet,form=AttachmentSet"`
+	InternetGatewayId *string                     `aws:"internetGatewayId,form=InternetGatewayId"`
+	OwnerId           *string                     `aws:"ownerId,form=OwnerId"`
+	Tags              []Tag                       `aws:"tagSet,form=TagSet"`
+}
+
+// InternetGatewayAttachment is the shape InternetGatewayAttachment of the Amazon Elastic Compute Cloud API.
+type InternetGatewayAttachment struct {
+	State *string `aws:"state,form=State" enum:"attaching|attached|detaching|detached"`
+	VpcId *string `aws:"vpcId,form=VpcId"`
 }
 
 // IpPermission is the shape IpPermission of the Amazon Elastic Compute Cloud API.
@@ -264,6 +385,48 @@ type Ipv6PrefixSpecification struct {
 type Ipv6Range struct {
 	Description *string `aws:"description,form=Description"`
 	CidrIpv6    *string `aws:"cidrIpv6,form=CidrIpv6"`
+}
+
+// ModifySecurityGroupRulesRequest is the shape ModifySecurityGroupRulesRequest of the Amazon Elastic Compute Cloud API.
+type ModifySecurityGroupRulesRequest struct {
+	GroupId            *string                   `aws:"GroupId,req"`
+	SecurityGroupRules []SecurityGroupRuleUpdate `aws:"SecurityGroupRule,req"`
+	DryRun             *bool                     `aws:"DryRun"`
+}
+
+// ModifySecurityGroupRulesResult is the shape ModifySecurityGroupRulesResult of the Amazon Elastic Compute Cloud API.
+type ModifySecurityGroupRulesResult struct {
+	Return *bool `aws:"return,form=Return"`
+}
+
+// NetworkAcl is the shape NetworkAcl of the Amazon Elastic Compute Cloud API.
+type NetworkAcl struct {
+	Associations []NetworkAclAssociation `aws:"associationSet,form=AssociationSet"`
+	Entries      []NetworkAclEntry       `aws:"entrySet,form=EntrySet"`
+	IsDefault    *bool                   `aws:"default,form=Default"`
+	NetworkAclId *string                 `aws:"networkAclId,form=NetworkAclId"`
+	Tags         []Tag                   `aws:"tagSet,form=TagSet"`
+	VpcId        *string                 `aws:"vpcId,form=VpcId"`
+	OwnerId      *string                 `aws:"ownerId,form=OwnerId"`
+}
+
+// NetworkAclAssociation is the shape NetworkAclAssociation of the Amazon Elastic Compute Cloud API.
+type NetworkAclAssociation struct {
+	NetworkAclAssociationId *string `aws:"networkAclAssociationId,form=NetworkAclAssociationId"`
+	NetworkAclId            *string `aws:"networkAclId,form=NetworkAclId"`
+	SubnetId                *string `aws:"subnetId,form=SubnetId"`
+}
+
+// NetworkAclEntry is the shape NetworkAclEntry of the Amazon Elastic Compute Cloud API.
+type NetworkAclEntry struct {
+	CidrBlock     *string       `aws:"cidrBlock,form=CidrBlock"`
+	Egress        *bool         `aws:"egress,form=Egress"`
+	IcmpTypeCode  *IcmpTypeCode `aws:"icmpTypeCode,form=IcmpTypeCode"`
+	Ipv6CidrBlock *string       `aws:"ipv6CidrBlock,form=Ipv6CidrBlock"`
+	PortRange     *PortRange    `aws:"portRange,form=PortRange"`
+	Protocol      *string       `aws:"protocol,form=Protocol"`
+	RuleAction    *string       `aws:"ruleAction,form=RuleAction" enum:"allow|deny"`
+	RuleNumber    *int64        `aws:"ruleNumber,form=RuleNumber"`
 }
 
 // NetworkInterface is the shape NetworkInterface of the Amazon Elastic Compute Cloud API.
@@ -349,6 +512,12 @@ type OperatorResponse struct {
 	HiddenByDefault *bool   `aws:"hiddenByDefault,form=HiddenByDefault"`
 }
 
+// PortRange is the shape PortRange of the Amazon Elastic Compute Cloud API.
+type PortRange struct {
+	From *int64 `aws:"from,form=From"`
+	To   *int64 `aws:"to,form=To"`
+}
+
 // PrefixListId is the shape PrefixListId of the Amazon Elastic Compute Cloud API.
 type PrefixListId struct {
 	Description  *string `aws:"description,form=Description"`
@@ -360,6 +529,11 @@ type PrivateDnsNameOptionsOnLaunch struct {
 	HostnameType                    *string `aws:"hostnameType,form=HostnameType" enum:"ip-name|resource-name"`
 	EnableResourceNameDnsARecord    *bool   `aws:"enableResourceNameDnsARecord,form=EnableResourceNameDnsARecord"`
 	EnableResourceNameDnsAAAARecord *bool   `aws:"enableResourceNameDnsAAAARecord,form=EnableResourceNameDnsAAAARecord"`
+}
+
+// PropagatingVgw is the shape PropagatingVgw of the Amazon Elastic Compute Cloud API.
+type PropagatingVgw struct {
+	GatewayId *string `aws:"gatewayId,form=GatewayId"`
 }
 
 // PublicIpDnsNameOptions is the shape PublicIpDnsNameOptions of the Amazon Elastic Compute Cloud API.
@@ -437,6 +611,56 @@ type RevokedSecurityGroupRule struct {
 	Description         *string `aws:"description,form=Description"`
 }
 
+// Route is the shape Route of the Amazon Elastic Compute Cloud API.
+type Route struct {
+	DestinationCidrBlock        *string `aws:"destinationCidrBlock,form=DestinationCidrBlock"`
+	DestinationIpv6CidrBlock    *string `aws:"destinationIpv6CidrBlock,form=DestinationIpv6CidrBlock"`
+	DestinationPrefixListId     *string `aws:"destinationPrefixListId,form=DestinationPrefixListId"`
+	EgressOnlyInternetGatewayId *string `aws:"egressOnlyInternetGatewayId,form=EgressOnlyInternetGatewayId"`
+	GatewayId                   *string `aws:"gatewayId,form=GatewayId"`
+	InstanceId                  *string `aws:"instanceId,form=InstanceId"`
+	InstanceOwnerId             *string `aws:"instanceOwnerId,form=InstanceOwnerId"`
+	NatGatewayId                *string `aws:"natGatewayId,form=NatGatewayId"`
+	TransitGatewayId            *string `aws:"transitGatewayId,form=TransitGatewayId"`
+	LocalGatewayId              *string `aws:"localGatewayId,form=LocalGatewayId"`
+	CarrierGatewayId            *string `aws:"carrierGatewayId,form=CarrierGatewayId"`
+	NetworkInterfaceId          *string `aws:"networkInterfaceId,form=NetworkInterfaceId"`
+	Origin                      *string `aws:"origin,form=Origin" enum:"CreateRouteTable|CreateRoute|EnableVgwRoutePropagation|Advertisement"`
+	State                       *string `aws:"state,form=State" enum:"active|blackhole|filtered"`
+	VpcPeeringConnectionId      *string `aws:"vpcPeeringConnectionId,form=VpcPeeringConnectionId"`
+	CoreNetworkArn              *string `aws:"coreNetworkArn,form=CoreNetworkArn"`
+	OdbNetworkArn               *string `aws:"odbNetworkArn,form=OdbNetworkArn"`
+	IpAddress                   *string `aws:"ipAddress,form=IpAddress"`
+}
+
+// RouteTable is the shape RouteTable of the Amazon Elastic Compute Cloud API.
+type RouteTable struct {
+	Associations    []RouteTableAssociation `aws:"associationSet,form=AssociationSet"`
+	PropagatingVgws []PropagatingVgw        `aws:"propagatingVgwSet,form=PropagatingVgwSet"`
+	RouteTableId    *string                 `aws:"routeTableId,form=RouteTableId"`
+	Routes          []Route                 `aws:"routeSet,form=RouteSet"`
+	Tags            []Tag                   `aws:"tagSet,form=TagSet"`
+	VpcId           *string                 `aws:"vpcId,form=VpcId"`
+	OwnerId         *string                 `aws:"ownerId,form=OwnerId"`
+}
+
+// RouteTableAssociation is the shape RouteTableAssociation of the Amazon Elastic Compute Cloud API.
+type RouteTableAssociation struct {
+	Main                    *bool                       `aws:"main,form=Main"`
+	RouteTableAssociationId *string                     `aws:"routeTableAssociationId,form=RouteTableAssociationId"`
+	RouteTableId            *string                     `aws:"routeTableId,form=RouteTableId"`
+	SubnetId                *string                     `aws:"subnetId,form=SubnetId"`
+	GatewayId               *string                     `aws:"gatewayId,form=GatewayId"`
+	PublicIpv4Pool          *string                     `aws:"publicIpv4Pool,form=PublicIpv4Pool"`
+	AssociationState        *RouteTableAssociationState `aws:"associationState,form=AssociationState"`
+}
+
+// RouteTableAssociationState is the shape RouteTableAssociationState of the Amazon Elastic Compute Cloud API.
+type RouteTableAssociationState struct {
+	State         *string `aws:"state,form=State" enum:"associating|associated|disassociating|disassociated|failed"`
+	StatusMessage *string `aws:"statusMessage,form=StatusMessage"`
+}
+
 // SecurityGroup is the shape SecurityGroup of the Amazon Elastic Compute Cloud API.
 type SecurityGroup struct {
 	GroupId             *string        `aws:"groupId,form=GroupId"`
@@ -466,6 +690,30 @@ type SecurityGroupRule struct {
 	Description          *string                  `aws:"description,form=Description"`
 	Tags                 []Tag                    `aws:"tagSet,form=TagSet"`
 	SecurityGroupRuleArn *string                  `aws:"securityGroupRuleArn,form=SecurityGroupRuleArn"`
+}
+
+// SecurityGroupRuleDescription is the shape SecurityGroupRuleDescription of the Amazon Elastic Compute Cloud API.
+type SecurityGroupRuleDescription struct {
+	SecurityGroupRuleId *string `aws:"SecurityGroupRuleId"`
+	Description         *string `aws:"Description"`
+}
+
+// SecurityGroupRuleRequest is the shape SecurityGroupRuleRequest of the Amazon Elastic Compute Cloud API.
+type SecurityGroupRuleRequest struct {
+	IpProtocol        *string `aws:"IpProtocol"`
+	FromPort          *int64  `aws:"FromPort"`
+	ToPort            *int64  `aws:"ToPort"`
+	CidrIpv4          *string `aws:"CidrIpv4"`
+	CidrIpv6          *string `aws:"CidrIpv6"`
+	PrefixListId      *string `aws:"PrefixListId"`
+	ReferencedGroupId *string `aws:"ReferencedGroupId"`
+	Description       *string `aws:"Description"`
+}
+
+// SecurityGroupRuleUpdate is the shape SecurityGroupRuleUpdate of the Amazon Elastic Compute Cloud API.
+type SecurityGroupRuleUpdate struct {
+	SecurityGroupRuleId *string                   `aws:"SecurityGroupRuleId,req"`
+	SecurityGroupRule   *SecurityGroupRuleRequest `aws:"SecurityGroupRule"`
 }
 
 // Subnet is the shape Subnet of the Amazon Elastic Compute Cloud API.
@@ -520,6 +768,34 @@ type Tag struct {
 type TagSpecification struct {
 	ResourceType *string `aws:"resourceType,form=ResourceType" enum:"capacity-reservation|client-vpn-endpoint|customer-gateway|carrier-gateway|coip-pool|declarative-policies-report|dedicated-host|dhcp-options|egress-only-internet-gateway|elastic-ip|elastic-gpu|export-image-task|export-instance-task|fleet|fpga-image|host-reservation|image|image-usage-report|import-image-task|import-snapshot-task|instance|instance-event-window|internet-gateway|ipam|ipam-pool|ipam-scope|ipv4pool-ec2|ipv6pool-ec2|key-pair|launch-template|local-gateway|local-gateway-route-table|local-gateway-virtual-interface|local-gateway-virtual-interface-group|local-gateway-route-table-vpc-association|local-gateway-route-table-virtual-interface-group-association|natgateway|network-acl|network-interface|network-insights-analysis|network-insights-path|network-insights-access-scope|network-insights-access-scope-analysis|outpost-lag|placement-group|prefix-list|replace-root-volume-task|reserved-instances|route-table|security-group|security-group-rule|service-link-virtual-interface|snapshot|spot-fleet-request|spot-instances-request|subnet|subnet-cidr-reservation|traffic-mirror-filter|traffic-mirror-session|traffic-mirror-target|transit-gateway|transit-gateway-attachment|transit-gateway-connect-peer|transit-gateway-multicast-domain|transit-gateway-policy-table|transit-gateway-metering-policy|transit-gateway-route-table|transit-gateway-route-table-announcement|volume|vpc|vpc-endpoint|vpc-endpoint-connection|vpc-endpoint-service|vpc-endpoint-service-permission|vpc-peering-connection|vpn-connection|vpn-gateway|vpc-flow-log|capacity-reservation-fleet|traffic-mirror-filter-rule|vpc-endpoint-connection-device-type|verified-access-instance|verified-access-group|verified-access-endpoint|verified-access-policy|verified-access-trust-provider|vpn-connection-device-type|vpc-block-public-access-exclusion|vpc-encryption-control|route-server|route-server-endpoint|route-server-peer|ipam-resource-discovery|ipam-resource-discovery-association|instance-connect-endpoint|verified-access-endpoint-target|ipam-external-resource-verification-token|capacity-block|mac-modification-task|ipam-prefix-list-resolver|ipam-policy|ipam-prefix-list-resolver-target|secondary-interface|secondary-network|secondary-subnet|capacity-manager-data-export|vpn-concentrator|ipam-pool-allocation"`
 	Tags         []Tag   `aws:"Tag"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsEgressRequest is the shape UpdateSecurityGroupRuleDescriptionsEgressRequest of the Amazon Elastic Compute Cloud API.
+type UpdateSecurityGroupRuleDescriptionsEgressRequest struct {
+	DryRun                        *bool                          `aws:"DryRun"`
+	GroupId                       *string                        `aws:"GroupId"`
+	GroupName                     *string                        `aws:"GroupName"`
+	IpPermissions                 []IpPermission                 `aws:"IpPermissions"`
+	SecurityGroupRuleDescriptions []SecurityGroupRuleDescription `aws:"SecurityGroupRuleDescription"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsEgressResult is the shape UpdateSecurityGroupRuleDescriptionsEgressResult of the Amazon Elastic Compute Cloud API.
+type UpdateSecurityGroupRuleDescriptionsEgressResult struct {
+	Return *bool `aws:"return,form=Return"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngressRequest is the shape UpdateSecurityGroupRuleDescriptionsIngressRequest of the Amazon Elastic Compute Cloud API.
+type UpdateSecurityGroupRuleDescriptionsIngressRequest struct {
+	DryRun                        *bool                          `aws:"DryRun"`
+	GroupId                       *string                        `aws:"GroupId"`
+	GroupName                     *string                        `aws:"GroupName"`
+	IpPermissions                 []IpPermission                 `aws:"IpPermissions"`
+	SecurityGroupRuleDescriptions []SecurityGroupRuleDescription `aws:"SecurityGroupRuleDescription"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngressResult is the shape UpdateSecurityGroupRuleDescriptionsIngressResult of the Amazon Elastic Compute Cloud API.
+type UpdateSecurityGroupRuleDescriptionsIngressResult struct {
+	Return *bool `aws:"return,form=Return"`
 }
 
 // UserIdGroupPair is the shape UserIdGroupPair of the Amazon Elastic Compute Cloud API.
@@ -601,3 +877,9 @@ type VpcIpv6CidrBlockAssociation struct {
 	Ipv6AddressAttribute *string            `aws:"ipv6AddressAttribute,form=Ipv6AddressAttribute" enum:"public|private"`
 	IpSource             *string            `aws:"ipSource,form=IpSource" enum:"amazon|byoip|none"`
 }
+
+// CreateTagsOutput is the output of CreateTags: nothing.
+type CreateTagsOutput struct{}
+
+// DeleteTagsOutput is the output of DeleteTags: nothing.
+type DeleteTagsOutput struct{}
