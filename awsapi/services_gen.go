@@ -713,4 +713,126 @@ var Services = []*Service{
 			"TagResource UntagResource " +
 			"",
 	},
+	{
+		Name:         "iam",
+		Title:        "AWS Identity and Access Management",
+		SigningName:  "iam",
+		Protocol:     "query",
+		Version:      "2010-05-08",
+		TargetPrefix: "",
+		Namespace:    "https://iam.amazonaws.com/doc/2010-05-08/",
+		Errors: map[string]int{
+			"AccountNotManagementOrDelegatedAdministratorException": 400,
+			"CallerIsNotManagementAccountException":                 400,
+			"ConcurrentModification":                                409,
+			"DeleteConflict":                                        409,
+			"DuplicateCertificate":                                  409,
+			"DuplicateSSHPublicKey":                                 400,
+			"EntityAlreadyExists":                                   409,
+			"EntityTemporarilyUnmodifiable":                         409,
+			"FeatureDisabled":                                       404,
+			"FeatureEnabled":                                        409,
+			"InvalidAuthenticationCode":                             403,
+			"InvalidCertificate":                                    400,
+			"InvalidInput":                                          400,
+			"InvalidPublicKey":                                      400,
+			"InvalidUserType":                                       400,
+			"KeyPairMismatch":                                       400,
+			"LimitExceeded":                                         409,
+			"MalformedCertificate":                                  400,
+			"MalformedPolicyDocument":                               400,
+			"NoSuchEntity":                                          404,
+			"NotSupportedService":                                   404,
+			"OpenIdIdpCommunicationError":                           400,
+			"OrganizationNotFoundException":                         400,
+			"OrganizationNotInAllFeaturesModeException":             400,
+			"PasswordPolicyViolation":                               400,
+			"PolicyEvaluation":                                      500,
+			"PolicyNotAttachable":                                   400,
+			"ReportExpired":                                         410,
+			"ReportGenerationLimitExceeded":                         409,
+			"ReportInProgress":                                      404,
+			"ReportNotPresent":                                      410,
+			"ServiceAccessNotEnabledException":                      400,
+			"ServiceFailure":                                        500,
+			"UnmodifiableEntity":                                    400,
+			"UnrecognizedPublicKeyEncoding":                         400,
+		},
+		listed: []string{
+			"AttachRolePolicy",
+			"CreatePolicy",
+			"CreatePolicyVersion",
+			"CreateRole",
+			"CreateServiceLinkedRole",
+			"DeletePolicy",
+			"DeletePolicyVersion",
+			"DeleteRole",
+			"DeleteRolePolicy",
+			"DetachRolePolicy",
+			"GetPolicy",
+			"GetPolicyVersion",
+			"GetRole",
+			"GetRolePolicy",
+			"ListAttachedRolePolicies",
+			"ListInstanceProfilesForRole",
+			"ListPolicyVersions",
+			"ListRolePolicies",
+			"ListRoleTags",
+			"ListRoles",
+			"PutRolePolicy",
+			"TagPolicy",
+			"TagRole",
+			"UntagPolicy",
+			"UntagRole",
+			"UpdateAssumeRolePolicy",
+			"UpdateRole",
+			"UpdateRoleDescription",
+		},
+		known: " " +
+			"AcceptDelegationRequest AddClientIDToOpenIDConnectProvider AddRoleToInstanceProfile AddUserToGroup " +
+			"AssociateDelegationRequest AttachGroupPolicy AttachRolePolicy AttachUserPolicy " +
+			"ChangePassword CreateAccessKey CreateAccountAlias CreateDelegationRequest " +
+			"CreateGroup CreateInstanceProfile CreateLoginProfile CreateOpenIDConnectProvider " +
+			"CreatePolicy CreatePolicyVersion CreateRole CreateSAMLProvider " +
+			"CreateServiceLinkedRole CreateServiceSpecificCredential CreateUser CreateVirtualMFADevice " +
+			"DeactivateMFADevice DeleteAccessKey DeleteAccountAlias DeleteAccountPasswordPolicy " +
+			"DeleteGroup DeleteGroupPolicy DeleteInstanceProfile DeleteLoginProfile " +
+			"DeleteOpenIDConnectProvider DeletePolicy DeletePolicyVersion DeleteRole " +
+			"DeleteRolePermissionsBoundary DeleteRolePolicy DeleteSAMLProvider DeleteSSHPublicKey " +
+			"DeleteServerCertificate DeleteServiceLinkedRole DeleteServiceSpecificCredential DeleteSigningCertificate " +
+			"DeleteUser DeleteUserPermissionsBoundary DeleteUserPolicy DeleteVirtualMFADevice " +
+			"DetachGroupPolicy DetachRolePolicy DetachUserPolicy DisableOrganizationsRootCredentialsManagement " +
+			"DisableOrganizationsRootSessions DisableOutboundWebIdentityFederation EnableMFADevice EnableOrganizationsRootCredentialsManagement " +
+			"EnableOrganizationsRootSessions EnableOutboundWebIdentityFederation GenerateCredentialReport GenerateOrganizationsAccessReport " +
+			"GenerateServiceLastAccessedDetails GetAccessKeyLastUsed GetAccountAuthorizationDetails GetAccountPasswordPolicy " +
+			"GetAccountSummary GetContextKeysForCustomPolicy GetContextKeysForPrincipalPolicy GetCredentialReport " +
+			"GetDelegationRequest GetGroup GetGroupPolicy GetHumanReadableSummary " +
+			"GetInstanceProfile GetLoginProfile GetMFADevice GetOpenIDConnectProvider " +
+			"GetOrganizationsAccessReport GetOutboundWebIdentityFederationInfo GetPolicy GetPolicyVersion " +
+			"GetRole GetRolePolicy GetSAMLProvider GetSSHPublicKey " +
+			"GetServerCertificate GetServiceLastAccessedDetails GetServiceLastAccessedDetailsWithEntities GetServiceLinkedRoleDeletionStatus " +
+			"GetUser GetUserPolicy ListAccessKeys ListAccountAliases " +
+			"ListAttachedGroupPolicies ListAttachedRolePolicies ListAttachedUserPolicies ListDelegationRequests " +
+			"ListEntitiesForPolicy ListGroupPolicies ListGroups ListGroupsForUser " +
+			"ListInstanceProfileTags ListInstanceProfiles ListInstanceProfilesForRole ListMFADeviceTags " +
+			"ListMFADevices ListOpenIDConnectProviderTags ListOpenIDConnectProviders ListOrganizationsFeatures " +
+			"ListPolicies ListPoliciesGrantingServiceAccess ListPolicyTags ListPolicyVersions " +
+			"ListRolePolicies ListRoleTags ListRoles ListSAMLProviderTags " +
+			"ListSAMLProviders ListSSHPublicKeys ListServerCertificateTags ListServerCertificates " +
+			"ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies ListUserTags " +
+			"ListUsers ListVirtualMFADevices PutGroupPolicy PutRolePermissionsBoundary " +
+			"PutRolePolicy PutUserPermissionsBoundary PutUserPolicy RejectDelegationRequest " +
+			"RemoveClientIDFromOpenIDConnectProvider RemoveRoleFromInstanceProfile RemoveUserFromGroup ResetServiceSpecificCredential " +
+			"ResyncMFADevice SendDelegationToken SetDefaultPolicyVersion SetSecurityTokenServicePreferences " +
+			"SimulateCustomPolicy SimulatePrincipalPolicy TagInstanceProfile TagMFADevice " +
+			"TagOpenIDConnectProvider TagPolicy TagRole TagSAMLProvider " +
+			"TagServerCertificate TagUser UntagInstanceProfile UntagMFADevice " +
+			"UntagOpenIDConnectProvider UntagPolicy UntagRole UntagSAMLProvider " +
+			"UntagServerCertificate UntagUser UpdateAccessKey UpdateAccountPasswordPolicy " +
+			"UpdateAssumeRolePolicy UpdateDelegationRequest UpdateGroup UpdateLoginProfile " +
+			"UpdateOpenIDConnectProviderThumbprint UpdateRole UpdateRoleDescription UpdateSAMLProvider " +
+			"UpdateSSHPublicKey UpdateServerCertificate UpdateServiceSpecificCredential UpdateSigningCertificate " +
+			"UpdateUser UploadSSHPublicKey UploadServerCertificate UploadSigningCertificate " +
+			"",
+	},
 }

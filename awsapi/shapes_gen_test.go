@@ -9,6 +9,7 @@ import (
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
+	"drydock/awsapi/iam"
 	"drydock/awsapi/logs"
 	"drydock/awsapi/sts"
 )
@@ -172,4 +173,32 @@ var shapes = []struct {
 	{"cloudwatch", "SetAlarmState", cloudwatch.SetAlarmStateInput{}, cloudwatch.SetAlarmStateOutput{}},
 	{"cloudwatch", "TagResource", cloudwatch.TagResourceInput{}, cloudwatch.TagResourceOutput{}},
 	{"cloudwatch", "UntagResource", cloudwatch.UntagResourceInput{}, cloudwatch.UntagResourceOutput{}},
+	{"iam", "AttachRolePolicy", iam.AttachRolePolicyRequest{}, iam.AttachRolePolicyOutput{}},
+	{"iam", "CreatePolicy", iam.CreatePolicyRequest{}, iam.CreatePolicyResponse{}},
+	{"iam", "CreatePolicyVersion", iam.CreatePolicyVersionRequest{}, iam.CreatePolicyVersionResponse{}},
+	{"iam", "CreateRole", iam.CreateRoleRequest{}, iam.CreateRoleResponse{}},
+	{"iam", "CreateServiceLinkedRole", iam.CreateServiceLinkedRoleRequest{}, iam.CreateServiceLinkedRoleResponse{}},
+	{"iam", "DeletePolicy", iam.DeletePolicyRequest{}, iam.DeletePolicyOutput{}},
+	{"iam", "DeletePolicyVersion", iam.DeletePolicyVersionRequest{}, iam.DeletePolicyVersionOutput{}},
+	{"iam", "DeleteRole", iam.DeleteRoleRequest{}, iam.DeleteRoleOutput{}},
+	{"iam", "DeleteRolePolicy", iam.DeleteRolePolicyRequest{}, iam.DeleteRolePolicyOutput{}},
+	{"iam", "DetachRolePolicy", iam.DetachRolePolicyRequest{}, iam.DetachRolePolicyOutput{}},
+	{"iam", "GetPolicy", iam.GetPolicyRequest{}, iam.GetPolicyResponse{}},
+	{"iam", "GetPolicyVersion", iam.GetPolicyVersionRequest{}, iam.GetPolicyVersionResponse{}},
+	{"iam", "GetRole", iam.GetRoleRequest{}, iam.GetRoleResponse{}},
+	{"iam", "GetRolePolicy", iam.GetRolePolicyRequest{}, iam.GetRolePolicyResponse{}},
+	{"iam", "ListAttachedRolePolicies", iam.ListAttachedRolePoliciesRequest{}, iam.ListAttachedRolePoliciesResponse{}},
+	{"iam", "ListInstanceProfilesForRole", iam.ListInstanceProfilesForRoleRequest{}, iam.ListInstanceProfilesForRoleResponse{}},
+	{"iam", "ListPolicyVersions", iam.ListPolicyVersionsRequest{}, iam.ListPolicyVersionsResponse{}},
+	{"iam", "ListRolePolicies", iam.ListRolePoliciesRequest{}, iam.ListRolePoliciesResponse{}},
+	{"iam", "ListRoleTags", iam.ListRoleTagsRequest{}, iam.ListRoleTagsResponse{}},
+	{"iam", "ListRoles", iam.ListRolesRequest{}, iam.ListRolesResponse{}},
+	{"iam", "PutRolePolicy", iam.PutRolePolicyRequest{}, iam.PutRolePolicyOutput{}},
+	{"iam", "TagPolicy", iam.TagPolicyRequest{}, iam.TagPolicyOutput{}},
+	{"iam", "TagRole", iam.TagRoleRequest{}, iam.TagRoleOutput{}},
+	{"iam", "UntagPolicy", iam.UntagPolicyRequest{}, iam.UntagPolicyOutput{}},
+	{"iam", "UntagRole", iam.UntagRoleRequest{}, iam.UntagRoleOutput{}},
+	{"iam", "UpdateAssumeRolePolicy", iam.UpdateAssumeRolePolicyRequest{}, iam.UpdateAssumeRolePolicyOutput{}},
+	{"iam", "UpdateRole", iam.UpdateRoleRequest{}, iam.UpdateRoleResponse{}},
+	{"iam", "UpdateRoleDescription", iam.UpdateRoleDescriptionRequest{}, iam.UpdateRoleDescriptionResponse{}},
 }

@@ -26,10 +26,12 @@ import (
 	"drydock/awsapi/ec2"
 	"drydock/awsapi/ecs"
 	"drydock/awsapi/elbv2"
+	iamapi "drydock/awsapi/iam"
 	logsapi "drydock/awsapi/logs"
 	"drydock/awsapi/sts"
 	"drydock/cloudwatch"
 	"drydock/cloudwatch/logs"
+	"drydock/iam"
 	"drydock/network"
 	"drydock/network/iptables"
 	"drydock/orchestrator"
@@ -64,6 +66,7 @@ type daemon struct {
 	agent        *agent.Agent
 	logs         *logs.Service
 	sessions     ssm.Sessions
+	roles        *iam.Directory
 
 	listener net.Listener
 	server   *http.Server
@@ -100,7 +103,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openScaler, d.openAgent, d.openLogs, d.openAPI} {
+	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openScaler, d.openAgent, d.openLogs, d.openRoles, d.openAPI} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -248,6 +251,11 @@ func (d *daemon) balancerNames() map[string]string {
 	return names
 }
 
+func (d *daemon) openRoles(ctx context.Context) (err error) {
+	d.roles, err = iam.Open(ctx, d.store, iam.Config{Account: d.config.Account, Strict: d.config.StrictIDs})
+	return err
+}
+
 func (d *daemon) openAPI(context.Context) error {
 	api := awsapi.NewServer()
 	api.Account, api.Log = d.config.Account, d.log
@@ -258,6 +266,7 @@ func (d *daemon) openAPI(context.Context) error {
 	acmapi.Register(api, d.certificates)
 	ec2.Register(api, d.network)
 	sts.Register(api)
+	iamapi.Register(api, d.roles)
 	logsapi.Register(api, d.logs)
 	cloudwatchapi.Register(api, d.monitor)
 	autoscalingapi.Register(api, d.scaler)

@@ -30,13 +30,14 @@ var rooms = map[string][]string{
 	"cloudwatch":          {"timeline"},
 	"cloudwatch/logs":     {"timeline"},
 	"autoscaling":         {"cloudwatch", "timeline"},
+	"iam":                 {"timeline"},
 	"ssm":                 {},
 	"orchestrator":        {"taskdefs", "network", "alb", "timeline"},
 	"orchestrator/agent":  {"orchestrator", "taskdefs", "network", "alb", "timeline"},
 	"orchestrator/docker": {"orchestrator", "taskdefs", "network"},
 	"secrets":             {},
 	"store":               {"taskdefs", "network", "alb", "acm", "orchestrator", "timeline"},
-	"awsapi":              {"taskdefs", "network", "alb", "acm", "cloudwatch", "cloudwatch/logs", "autoscaling", "orchestrator", "timeline"},
+	"awsapi":              {"taskdefs", "network", "alb", "acm", "cloudwatch", "cloudwatch/logs", "autoscaling", "iam", "orchestrator", "timeline"},
 	"examples":            {},
 	"bench":               {"timeline", "awsapi", "orchestrator/docker"},
 	"cmd/drydock":         nil, // everything
@@ -118,7 +119,7 @@ func checkImport(t *testing.T, path, room, imported string) {
 	}
 }
 
-var factID = regexp.MustCompile(`\b(AAS|ACM|ALB|CW|ECS|LOG|NET|WHY|WIRE)-\d{3}\b`)
+var factID = regexp.MustCompile(`\b(AAS|ACM|ALB|CW|ECS|IAM|LOG|NET|WHY|WIRE)-\d{3}\b`)
 
 // TestFacts_AreStatedOnceAndTested: every fact that code cites stands in a FACTS.md, once, and
 // names a test that exists.
