@@ -105,6 +105,10 @@ func (f filler) text(tag reflect.StructTag, prefix string) string {
 		return "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/x"
 	case strings.Contains(pattern, ":acm:"):
 		return "arn:aws:acm:us-east-1:123456789012:certificate/x"
+	case strings.HasPrefix(pattern, "v[1-9]"): // IAM: a policy's version
+		return "v1"
+	case strings.HasPrefix(pattern, "((/"): // IAM: a policy's path
+		return "/a/"
 	default:
 		low, high := bounds(tag, prefix, 0, 30)
 		return strings.Repeat("a", max(low, min(high, 20)))
