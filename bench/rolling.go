@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// rollingAim is what a rolling deployment may take, by the least time that it could.
-	rollingAim = 1.25
+	// rollingAim is what a rolling deployment may take, by the least time that it could: that
+	// leaves out what stopping the other tasks takes of the same processors.
+	rollingAim = 1.5
 	// rollingDelay is the deregistration delay: requests may finish, or some would fail by rights.
 	rollingDelay = time.Second
 )
