@@ -115,15 +115,11 @@ func (b *bench) rollingRound(ctx context.Context, s *stack, r *rollout) error {
 // roll returns how long it took until the last new target was healthy and the last old
 // container had stopped.
 func (b *bench) roll(ctx context.Context, s *stack, r *rollout) (time.Duration, error) {
-	old, err := s.addresses(ctx)
-	if err != nil {
-		return 0, err
-	}
 	if err := s.register(ctx, b.docker.image); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	err = s.api.Do(ctx, "ecs", "UpdateService", &ecs.UpdateServiceRequest{
+	err := s.api.Do(ctx, "ecs", "UpdateService", &ecs.UpdateServiceRequest{
 		Service: &s.service, TaskDefinition: &s.revised,
 		DeploymentConfiguration: &ecs.DeploymentConfiguration{MinimumHealthyPercent: new(int64(r.minimum)), MaximumPercent: new(int64(r.maximum))},
 	}, nil)
@@ -133,7 +129,7 @@ func (b *bench) roll(ctx context.Context, s *stack, r *rollout) (time.Duration, 
 	last := time.Time{}
 	_, err = s.awaitEvents(ctx, began, func(events []timeline.Event) bool {
 		var done bool
-		last, done = rolled(events, b.tasks, len(old))
+		last, done = rolled(events, b.tasks, b.tasks)
 		return done
 	})
 	return last.Sub(began), err
