@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"drydock/orchestrator"
 	"drydock/taskdefs"
@@ -77,12 +78,13 @@ func (e *Engine) prepare(ctx context.Context, spec orchestrator.TaskSpec) error 
 }
 
 // runPause returns the container that owns the task's namespace: the one that was made before the
-// task, or one of its own. A task of one container that finds none ready has none.
+// task, or one of its own. A task of one container that finds none ready has none, unless the
+// container may be restarted in place: its address must answer meanwhile, as an ENI does (ECS-173).
 func (e *Engine) runPause(ctx context.Context, spec orchestrator.TaskSpec) (string, error) {
 	if id, err := e.joinable(ctx, spec.Warm); id != "" || err != nil {
 		return id, err
 	}
-	if len(spec.Containers) < 2 || standsAlone(spec) {
+	if len(spec.Containers) < 2 && !mayRestart(spec) || standsAlone(spec) {
 		return "", nil
 	}
 	if err := e.ensurePauseImage(ctx); err != nil {
@@ -95,6 +97,12 @@ func (e *Engine) runPause(ctx context.Context, spec orchestrator.TaskSpec) (stri
 		err = &orchestrator.StartError{Name: "ResourceInitializationError", Err: why.Err}
 	}
 	return id, err
+}
+
+func mayRestart(spec orchestrator.TaskSpec) bool {
+	return slices.ContainsFunc(spec.Containers, func(c taskdefs.ContainerDefinition) bool {
+		return c.RestartPolicy != nil && c.RestartPolicy.Enabled
+	})
 }
 
 // bringUp brings one container of the task up and returns its id.
