@@ -114,9 +114,10 @@ func (p *planner) complete(arn string) {
 	if len(s.Deployments) > 1 || d.RunningCount != s.DesiredCount || d.HealthyCount != s.DesiredCount || d.PendingCount > 0 {
 		return
 	}
-	// What was stopped belongs to it: its end is part of the deployment, that of its interface is not.
+	// What was stopped belongs to a deployment: its end is part of it, that of its interface is not.
+	// Later the service is steady as soon as the targets are out (ECS-431).
 	for _, i := range p.of[arn] {
-		if t := p.tasks[i]; !t.live() && t.Status.before(Deprovisioning) && t.Drain {
+		if t := p.tasks[i]; !t.live() && t.Status.before(Deprovisioning) && t.Drain && (d.RolloutState == RolloutInProgress || !t.Deregistered) {
 			return
 		}
 	}
@@ -154,10 +155,10 @@ func (p *planner) dropOld(arn string) {
 	}
 }
 
-// left reports whether a deployment has tasks whose containers have not ended.
+// left reports whether a deployment has tasks whose containers have not ended, or that are still to be replaced.
 func (p *planner) left(arn, deployment string) bool {
 	for _, i := range p.of[arn] {
-		if t := p.tasks[i]; t.Deployment == deployment && t.Status.before(Deprovisioning) {
+		if t := p.tasks[i]; t.Deployment == deployment && (t.Status.before(Deprovisioning) || unnoticed(t)) {
 			return true
 		}
 	}

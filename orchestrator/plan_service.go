@@ -203,7 +203,7 @@ func (p *planner) decideStarts(s *Service, d *Deployment, room int, out *decisio
 	good, condemned := 0, 0
 	for _, i := range p.of[s.ARN] {
 		t := p.tasks[i]
-		if t.Deployment != d.ID || !t.live() {
+		if t.Deployment != d.ID || !t.live() && !unnoticed(t) {
 			continue
 		}
 		if _, bad := p.unhealthy(i); bad {
@@ -219,6 +219,12 @@ func (p *planner) decideStarts(s *Service, d *Deployment, room int, out *decisio
 		out.replaced += min(n, condemned)
 	}
 	return n
+}
+
+// unnoticed reports whether the scheduler does not know yet that StopTask stopped a task: it is
+// replaced when its targets are being deregistered, not before (ECS-430).
+func unnoticed(t *Task) bool {
+	return t.StopCode == UserInitiated && t.Registered && !t.Deregistered && t.Complaint == "" && t.TargetsRetryAt.IsZero()
 }
 
 // freed counts the condemned tasks of a deployment that will be stopped in this pass anyway,

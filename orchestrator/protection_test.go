@@ -47,6 +47,7 @@ func TestProtection_SurvivesScaleInAndDeployments(t *testing.T) {
 		one, guarded := 1, w.tasks()[0].ID
 		w.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &one })
 		w.steady(time.Minute)
+		w.eventually(time.Minute, func() bool { return len(w.tasks()) == 1 })
 		if left := w.tasks(); len(left) != 1 || left[0].ID != guarded {
 			t.Errorf("scale-in left %d tasks, not the protected one", len(left))
 		}

@@ -20,6 +20,8 @@ type behaviour struct {
 	listenAfter time.Duration // from the container's start
 	answerAfter time.Duration // before every answer
 	ill         bool          // health checks are answered with 500
+	collapse    int           // after so many requests it answers nothing in time any more; 0: never
+	keepAlive   time.Duration // closes connections that were idle for so long; 0: never
 }
 
 // bubbleApp is the application in one container: a small HTTP/1.1 server.
@@ -30,6 +32,7 @@ type bubbleApp struct {
 
 	mu       sync.Mutex
 	behave   behaviour
+	taken    int // requests of clients
 	listener net.Listener
 	gone     bool
 	opening  *time.Timer
@@ -37,6 +40,9 @@ type bubbleApp struct {
 
 // started is the engine's hook for the start of a container.
 func (b *bubble) started(p enginetest.Process) {
+	if len(p.Container.PortMappings) == 0 {
+		return // a sidecar
+	}
 	b.mu.Lock()
 	a := &bubbleApp{b: b, task: p.Task.ARN, addr: netip.AddrPortFrom(p.Address(), 80), behave: b.images[p.Container.Image]}
 	b.apps[a.task] = a
@@ -49,12 +55,12 @@ func (b *bubble) signalled(p enginetest.Process, signal string) {
 	state := b.targetState(p.Task.ARN)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.signals = append(b.signals, bubbleSignal{time.Now(), p.Task.ARN, signal, state})
+	b.signals = append(b.signals, bubbleSignal{time.Now(), p.Task.ARN, p.Container.Name, signal, state})
 }
 
 // exited is the engine's hook for the end of a container.
 func (b *bubble) exited(p enginetest.Process, _ int) {
-	if a := b.app(p.Task.ARN); a != nil {
+	if a := b.app(p.Task.ARN); a != nil && len(p.Container.PortMappings) > 0 {
 		a.end()
 	}
 }
@@ -119,12 +125,19 @@ func (a *bubbleApp) accept(l net.Listener) {
 	}
 }
 
+// closing is how long the end of a connection takes to get around: what is sent meanwhile is lost.
+const closing = 2 * time.Millisecond
+
 func (a *bubbleApp) serve(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)
 	for {
+		if keep := a.now().keepAlive; keep > 0 {
+			conn.SetReadDeadline(time.Now().Add(keep))
+		}
 		path, agent, err := readHead(r)
 		if err != nil {
+			time.Sleep(closing)
 			return
 		}
 		behave := a.now()
@@ -135,6 +148,7 @@ func (a *bubbleApp) serve(conn net.Conn) {
 			}
 		} else {
 			a.b.arrived(a, path)
+			a.take()
 		}
 		if delay := behave.answerAfter + asked(path); delay > 0 {
 			time.Sleep(delay)
@@ -142,6 +156,15 @@ func (a *bubbleApp) serve(conn net.Conn) {
 		if _, err := fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Length: 2\r\n\r\nok", status, http.StatusText(status)); err != nil {
 			return
 		}
+	}
+}
+
+// take counts a request of a client.
+func (a *bubbleApp) take() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.taken++; a.behave.collapse > 0 && a.taken >= a.behave.collapse {
+		a.behave.answerAfter = 10 * time.Second
 	}
 }
 

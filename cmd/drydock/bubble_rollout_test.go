@@ -92,6 +92,7 @@ func TestProtection_ScaleInUnderLoad(t *testing.T) {
 		g := b.load(20 * time.Millisecond)
 		one := 1
 		b.must(b.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &one }))
+		b.eventually(time.Minute, func() bool { return len(b.tasks()) == 1 })
 		b.steady(time.Minute)
 		b.allGood(g)
 		if left := b.tasks(); len(left) != 1 || left[0].ARN != kept {

@@ -39,7 +39,7 @@ func newWire(occupied func(netip.Addr) bool) *wire {
 	return &wire{occupied: occupied, listeners: map[netip.AddrPort]*wireListener{}}
 }
 
-// Apply makes wire a network.Enforcer, of resets at least.
+// Apply makes wire a network.Enforcer, of resets and of what security groups let in.
 func (w *wire) Apply(_ context.Context, rules network.RuleSet) (network.Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,13 +67,17 @@ func (w *wire) Listen(_ context.Context, addr netip.AddrPort) (net.Listener, err
 var synAgain = []time.Duration{time.Second, 2 * time.Second}
 
 // Dial is a node's Config.Dial. A connection is refused where a process runs but nobody
-// listens, and where the rules reset it; an address that nobody has does not answer.
-func (w *wire) Dial(ctx context.Context, _ netip.Addr, _ uint32, to netip.AddrPort) (net.Conn, error) {
+// listens, and where the rules reset it; an address that nobody has does not answer, nor does
+// one whose security groups do not let the connection in.
+func (w *wire) Dial(ctx context.Context, from netip.Addr, _ uint32, to netip.AddrPort) (net.Conn, error) {
 	for n := 0; ; n++ {
 		w.mu.Lock()
-		l, closed := w.listeners[to], slices.Contains(w.rules.Closed, to.Addr())
+		l, closed, admitted := w.listeners[to], slices.Contains(w.rules.Closed, to.Addr()), w.admits(from, to)
 		w.mu.Unlock()
 		switch {
+		case !admitted:
+			<-ctx.Done()
+			return nil, ctx.Err()
 		case l != nil:
 			if conn, err := l.connect(ctx); conn != nil || err != nil {
 				return conn, err
@@ -88,6 +92,32 @@ func (w *wire) Dial(ctx context.Context, _ netip.Addr, _ uint32, to netip.AddrPo
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// admits reports whether the security groups of a task let a connection in. The wire is locked.
+func (w *wire) admits(from netip.Addr, to netip.AddrPort) bool {
+	n := slices.IndexFunc(w.rules.Tasks, func(m network.Member) bool { return m.Address == to.Addr() })
+	if n < 0 {
+		return true
+	}
+	if !from.IsValid() && len(w.rules.Balancers) > 0 {
+		from = w.rules.Balancers[0].Address // there is one
+	}
+	members := map[string][]netip.Addr{}
+	for _, g := range w.rules.Groups {
+		members[g.ID] = g.Members
+	}
+	return slices.ContainsFunc(w.rules.Groups, func(g network.Group) bool {
+		return slices.Contains(w.rules.Tasks[n].Groups, g.ID) && (g.Open || slices.ContainsFunc(g.Rules, func(r network.Rule) bool {
+			ports := r.Protocol == "-1" || r.FromPort <= int(to.Port()) && int(to.Port()) <= r.ToPort
+			return !r.Egress && ports && (slices.Contains(members[r.SourceGroup], from) || within(r.CIDR, from))
+		}))
+	})
+}
+
+func within(cidr string, addr netip.Addr) bool {
+	p, err := netip.ParsePrefix(cidr)
+	return err == nil && p.Contains(addr)
 }
 
 func waitFor(ctx context.Context, d time.Duration) bool {

@@ -30,11 +30,15 @@ type bubbleConfig struct {
 	delay             time.Duration // deregistration_delay (0)
 	grace             int           // healthCheckGracePeriodSeconds
 	breaker           bool
-	pace              string        // fast or aws (fast)
-	cidr              string        // of the VPC (10.0.0.0/16)
-	quarantine        time.Duration // of addresses (60 s)
-	warm              int           // size of the pool of warm interfaces (0)
-	behave            behaviour     // of the first image
+	pace              string            // fast or aws (fast)
+	cidr              string            // of the VPC (10.0.0.0/16)
+	quarantine        time.Duration     // of addresses (60 s)
+	warm              int               // size of the pool of warm interfaces (0)
+	behave            behaviour         // of the first image
+	script            enginetest.Script // of its containers (wellBehaved)
+	interval          int               // of the health checks, in seconds (5)
+	threshold         int               // of the health checks, both ways (2)
+	containers        string            // containerDefinitions of every revision; %q is the image (defaultContainers)
 	strategy          orchestrator.StrategyInput
 	scaling           bool // CloudWatch and Application Auto Scaling run too
 	alarms            orchestrator.Alarms
@@ -70,10 +74,11 @@ type bubble struct {
 
 // bubbleSignal is a signal that a container got, and the state of its target at that moment.
 type bubbleSignal struct {
-	at     time.Time
-	task   string
-	signal string
-	target alb.State
+	at        time.Time
+	task      string
+	container string
+	signal    string
+	target    alb.State
 }
 
 // life is one run of the daemon's parts.
@@ -127,7 +132,7 @@ func newBubble(t *testing.T, config bubbleConfig) *bubble {
 	b.wire = newWire(b.occupied)
 	b.store = newBubbleStore(b)
 	b.engine = &bubbleEngine{Fake: enginetest.NewFake(enginetest.Hooks{Start: b.started, Signal: b.signalled, Exit: b.exited})}
-	b.image("app:1", config.behave, wellBehaved)
+	b.image("app:1", config.behave, cmp.Or(config.script, wellBehaved))
 	b.must(b.start())
 	b.setUp()
 	go b.watch(b.over)
@@ -145,8 +150,14 @@ func (b *bubble) image(name string, behave behaviour, script enginetest.Script) 
 	b.engine.Script(name, script)
 }
 
-// occupied reports whether a container runs at an address.
+// occupied reports whether a container runs at an address, or one that only holds it.
 func (b *bubble) occupied(addr netip.Addr) bool {
+	for _, spec := range b.engine.Specs() {
+		held := spec.Warm != "" || len(spec.Containers) > 1 || spec.Containers[0].RestartPolicy != nil
+		if spec.Interface.Address == addr && held {
+			return true
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, a := range b.apps {
@@ -337,7 +348,7 @@ func (b *bubble) setUp() {
 	b.must(err)
 	tg, err := l.balancer.CreateTargetGroup(ctx, alb.CreateTargetGroupInput{
 		Name: "web", Protocol: "HTTP", Port: 80, VPCID: l.network.DefaultVPC().ID, TargetType: "ip",
-		HealthCheck: alb.HealthCheck{Path: "/health", IntervalSeconds: 5, TimeoutSeconds: 2, HealthyThresholdCount: 2, UnhealthyThresholdCount: 2},
+		HealthCheck: b.healthCheck(),
 	})
 	b.must(err)
 	_, err = l.balancer.CreateListener(ctx, alb.CreateListenerInput{LoadBalancerARN: lb.ARN, Protocol: "HTTP", Port: 80,
@@ -349,6 +360,11 @@ func (b *bubble) setUp() {
 		b.prepareShift(lb)
 	}
 	b.createService()
+}
+
+func (b *bubble) healthCheck() alb.HealthCheck {
+	times := cmp.Or(b.config.threshold, 2)
+	return alb.HealthCheck{Path: "/health", IntervalSeconds: cmp.Or(b.config.interval, 5), TimeoutSeconds: 2, HealthyThresholdCount: times, UnhealthyThresholdCount: times}
 }
 
 func (b *bubble) subnets() []string {
@@ -370,6 +386,11 @@ func (b *bubble) setDelay(d time.Duration) {
 
 func (b *bubble) createService() {
 	b.t.Helper()
+	b.must(b.tryCreateService())
+}
+
+func (b *bubble) tryCreateService() error {
+	b.t.Helper()
 	c := b.config
 	_, err := b.life.Load().scheduler.CreateService(b.t.Context(), orchestrator.ServiceInput{
 		Cluster: "default", Name: "web", TaskDefinition: b.register("app:1"), DesiredCount: &c.desired,
@@ -379,8 +400,10 @@ func (b *bubble) createService() {
 		LoadBalancers: []orchestrator.LoadBalancer{{TargetGroupARN: b.group, ContainerName: "app", ContainerPort: 80, Advanced: b.advanced}},
 		StrategyInput: c.strategy,
 	})
-	b.must(err)
+	return err
 }
+
+const defaultContainers = `{"name":"app","image":%q,"stopTimeout":10,"portMappings":[{"containerPort":80}]}`
 
 // register registers a revision with an image, and returns its ARN.
 func (b *bubble) register(image string) string {
@@ -391,8 +414,9 @@ func (b *bubble) register(image string) string {
 }
 
 func (b *bubble) tryRegister(image string) (string, error) {
+	containers := fmt.Sprintf(cmp.Or(b.config.containers, defaultContainers), image)
 	doc := fmt.Sprintf(`{"family":"web","networkMode":"awsvpc","cpu":"256","memory":"512","requiresCompatibilities":["FARGATE"],
-		"containerDefinitions":[{"name":"app","image":%q,"stopTimeout":10,"portMappings":[{"containerPort":80}]}]}`, image)
+		"containerDefinitions":[%s]}`, containers)
 	r, err := b.life.Load().defs.Register(b.t.Context(), []byte(doc), nil, "me", time.Now())
 	return r.ARN, err
 }
