@@ -24,6 +24,7 @@ func (p *planner) backToBlue(s *Service, f failure) bool {
 	failed.Status, failed.Keep = DeploymentActive, -1
 	blue.Status, blue.Rollback, blue.Keep = DeploymentPrimary, true, -1
 	blue.Record, blue.Stop, blue.Watch, blue.BakeUntil = failed.Record, "", AlarmsIgnored, zeroTime
+	blue.FailedTasks = 0 // what failed while it served does not fail the way back to it
 	blue.rollout(p.in.Now, RolloutInProgress, fmt.Sprintf("%s: rolling back to deploymentId %s.", f.back, blue.ID))
 	blue.Shift = &Shift{
 		Config: failed.Shift.Config, Failed: failed.ID, Hooks: abandoned(failed.Shift.Hooks),

@@ -358,3 +358,33 @@ func TestShift_ARuleThatIsGone(t *testing.T) {
 		}
 	})
 }
+
+// TestShift_WhatFailedBeforeDoesNotFailTheWayBack: a breaker that is not reset counts blue's
+// failures for as long as it serves; they are no reason to fail the rollback to it.
+func TestShift_WhatFailedBeforeDoesNotFailTheWayBack(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		in := w.shiftService(1, blueGreen(5, hookAt(orchestrator.StagePostProductionShift)))
+		in.Breaker = &orchestrator.Breaker{Enable: true, Rollback: true, Type: "COUNT", Value: 2, Cumulative: true}
+		if _, err := w.c.CreateService(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		w.steady(10 * time.Minute)
+		first := w.web().Primary().ID
+		for range 2 {
+			w.balancer.state(w.tasks()[0], "unhealthy")
+			time.Sleep(time.Minute)
+		}
+		if n := w.web().Primary().FailedTasks; n < 2 {
+			t.Fatalf("%d failures of blue", n)
+		}
+		w.hookEvents(`{"hookStatus":"FAILED"}`)
+		w.redeploy()
+		if !w.eventually(time.Hour, func() bool { return w.web().Primary().ID == first }) {
+			t.Fatal(w.story())
+		}
+		time.Sleep(time.Minute)
+		if d := w.web().Primary(); d.RolloutState != orchestrator.RolloutCompleted {
+			t.Errorf("blue is %s: %s", d.RolloutState, d.RolloutReason)
+		}
+	})
+}
