@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"drydock/alb"
@@ -212,10 +213,10 @@ func (p *planner) notPlaced(i int) {
 }
 
 // portTaken gives a task other ports when somebody who is not ours has one that was chosen for
-// it; false if it asked for the port itself.
+// it; false if it asked for the port itself: other ports beside that one would not help.
 func (p *planner) portTaken(i int, err error) bool {
 	t := p.tasks[i]
-	if !errors.Is(err, ErrPortTaken) || !slices.ContainsFunc(t.Ports, func(b PortBinding) bool { return b.Dynamic }) || t.Status != Pending || !t.live() {
+	if !errors.Is(err, ErrPortTaken) || !slices.ContainsFunc(t.Ports, func(b PortBinding) bool { return b.Dynamic }) || t.Status != Pending || !t.live() || blamesFixed(t.Ports, err) {
 		return false
 	}
 	used := portsInUse(p.tasks, p.in.Now)
@@ -228,6 +229,16 @@ func (p *planner) portTaken(i int, err error) bool {
 	}
 	p.event(timeline.Warning, t.ARN, t.Cause, fmt.Sprintf("task %s is given other ports: %v", t.ID, err), taskData(t, nil))
 	return choosePorts(t.Ports, used, p.in.ID)
+}
+
+// blamesFixed reports whether an error is about a port that was asked for by number. Engines name
+// the port only in their words: "Bind for 127.0.0.1:8080 failed", "listen tcp4 127.0.0.1:8080: bind".
+func blamesFixed(ports []PortBinding, err error) bool {
+	text := err.Error()
+	return slices.ContainsFunc(ports, func(b PortBinding) bool {
+		port := ":" + strconv.Itoa(b.HostPort)
+		return !b.Dynamic && (strings.Contains(text, port+" ") || strings.Contains(text, port+":"))
+	})
 }
 
 // PlacementError is what RunTask answers with, beside the tasks that it made, when there was

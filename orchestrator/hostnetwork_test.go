@@ -10,6 +10,7 @@ import (
 	"drydock/alb"
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/timeline"
 )
 
 // registerIn registers a revision with a network mode and one port mapping.
@@ -141,5 +142,24 @@ func TestHost_ServiceWaitsForItsPort(t *testing.T) { // ECS-342
 			t.Fatal(err)
 		}
 		w.steady(time.Minute)
+	})
+}
+
+// A port that was asked for by number and is somebody else's fails the task, also one that has
+// another port that could be changed.
+func TestBridge_FixedPortOfSomebodyElseFailsTheTask(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.engine.Script("app", enginetest.Script{Start: 200 * time.Millisecond, Fail: &orchestrator.StartError{
+			Name: "CannotStartContainerError", Err: fmt.Errorf("Bind for 127.0.0.1:8080 failed: %w", orchestrator.ErrPortTaken)}})
+		w.registerIn("web", "bridge", `{"containerPort":80},{"containerPort":81,"hostPort":8080}`)
+		made, err := w.c.RunTask(t.Context(), orchestrator.RunTaskInput{TaskDefinition: "web"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		after, err := w.c.Task("default", made[0].ARN)
+		if err != nil || after.StopCode != orchestrator.TaskFailedToStart {
+			t.Errorf("%+v, %v, %d warnings", after, err, len(w.told(timeline.Warning)))
+		}
 	})
 }
