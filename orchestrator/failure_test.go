@@ -1,6 +1,7 @@
 package orchestrator_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -437,6 +438,24 @@ func TestRolling_ASupersededDeploymentIsNotHealed(t *testing.T) {
 		}
 		if live[first] != 2 || live[second] != 0 || live[w.web().Primary().ID] != 2 {
 			t.Errorf("live tasks %v:\n%s", live, w.story())
+		}
+	})
+}
+
+// TestComplaints_AreBounded: reasons that are never the same twice are not all remembered.
+func TestComplaints_AreBounded(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		fail := func(n int) {
+			w.engine.Script("app", enginetest.Script{Start: time.Second, Fail: &orchestrator.StartError{Name: "CannotStartContainerError", Err: fmt.Errorf("endpoint %d", n)}})
+		}
+		fail(0)
+		w.create(service{desired: 1, min: 100, max: 200})
+		for n := range 40 {
+			fail(n)
+			time.Sleep(2 * time.Minute)
+		}
+		if n := len(w.web().Complaints); n < 2 || n > 20 {
+			t.Errorf("%d complaints are remembered", n)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,8 +26,21 @@ func (p *planner) complain(arn, about string, event int64, message string) {
 	if s.Complaints == nil {
 		s.Complaints = map[string]time.Time{}
 	}
+	p.forgetComplaints(s)
 	s.Complaints[about] = p.in.Now
 	p.say(s, event, message)
+}
+
+// mostComplaints bounds what is remembered: a reason may name what is different every time.
+const mostComplaints = 20
+
+// forgetComplaints drops those that may be said again anyway, and the oldest if there are too many.
+func (p *planner) forgetComplaints(s *Service) {
+	maps.DeleteFunc(s.Complaints, func(_ string, said time.Time) bool { return p.in.Now.Sub(said) >= sameEventQuiet })
+	for len(s.Complaints) >= mostComplaints {
+		oldest := slices.MinFunc(sortedKeys(s.Complaints), func(a, b string) int { return s.Complaints[a].Compare(s.Complaints[b]) })
+		delete(s.Complaints, oldest)
+	}
 }
 
 // settle notes that causes are resolved: they are said again when they come back.
