@@ -194,9 +194,13 @@ func (p *planner) warmResult(r Result) {
 	if r.Interface != nil {
 		w.Interface = r.Interface
 	}
-	w.RetryAt = p.in.Now.Add(warmSeenIn)
-	if r.Err != nil {
-		w.RetryAt = p.in.Now.Add(warmRetry)
+	if r.Err == nil {
+		w.RetryAt, w.Complaint = p.in.Now.Add(warmSeenIn), ""
+		return
+	}
+	w.RetryAt = p.in.Now.Add(warmRetry)
+	if w.Complaint != r.Err.Error() {
+		w.Complaint = r.Err.Error()
 		p.event(timeline.Warning, warmSubject(id), 0, fmt.Sprintf("%s warm interface %s: %v; trying again", r.Action, id, r.Err), nil)
 	}
 }

@@ -50,7 +50,8 @@ type WarmInterface struct {
 	Task      string            `json:"task,omitempty"`      // ARN of the task that is getting it
 	Leaving   string            `json:"leaving,omitempty"`   // why it is being given up
 	CreatedAt time.Time         `json:"createdAt"`
-	RetryAt   time.Time         `json:"retryAt,omitzero"` // an action failed, or is not seen yet: not again before
+	RetryAt   time.Time         `json:"retryAt,omitzero"`    // an action failed, or is not seen yet: not again before
+	Complaint string            `json:"complaint,omitempty"` // what the last failed action said
 }
 
 // spare reports whether a task may still get it.
