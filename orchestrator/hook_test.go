@@ -285,3 +285,25 @@ func TestCallHookTarget_Command(t *testing.T) {
 		t.Error("a call without end ended well")
 	}
 }
+
+// TestCallHookTarget_LeavesNobodyBehind: what a command started ends with it.
+func TestCallHookTarget_LeavesNobodyBehind(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "hook")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nsleep 60 >/dev/null 2>&1 </dev/null &\necho $!\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got, err := orchestrator.CallHookTarget(t.Context(), "exec:"+script, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := "/proc/" + strings.TrimSpace(string(got)) + "/stat"
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		text, err := os.ReadFile(stat)
+		if err != nil || strings.Contains(string(text), ") Z ") { // gone, or waiting for init
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it goes on: %s", text)
+		}
+	}
+}
