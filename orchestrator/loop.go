@@ -116,6 +116,7 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 		delete(c.tasks, arn)
 		delete(c.records, arn)
 		delete(c.revisions, arn)
+		delete(c.tickAt, arn)
 	}
 	plan.publishWarm(c.warm)
 	for arn, at := range plan.TickAt {

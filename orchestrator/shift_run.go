@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"drydock/alb"
@@ -65,6 +66,7 @@ func (c *Controller) dispatchShift(ctx context.Context, a Action) {
 		return
 	}
 	if a.Kind == CallHook {
+		c.forgetCalls()
 		c.hookCalls[a.Hook] = a.Call
 	}
 	go func() {
@@ -81,6 +83,22 @@ func (c *Controller) dispatchShift(ctx context.Context, a Action) {
 		c.runners.finish(a, result)
 		c.Poke()
 	}()
+}
+
+// forgetCalls forgets the calls of hook runs that no deployment remembers. The caller holds the lock.
+func (c *Controller) forgetCalls() {
+	known := map[string]bool{}
+	for _, s := range c.services {
+		for _, d := range s.Deployments {
+			if d.Shift == nil {
+				continue
+			}
+			for _, h := range d.Shift.Hooks {
+				known[h.ID] = true
+			}
+		}
+	}
+	maps.DeleteFunc(c.hookCalls, func(id string, _ int) bool { return !known[id] })
 }
 
 func (c *Controller) shiftTraffic(ctx context.Context, split Split) error {
