@@ -62,9 +62,9 @@ func TestNames_AreTheAgents(t *testing.T) {
 
 func TestLabels_OursWin(t *testing.T) {
 	e, s := unconnected(t, "1.41"), mapped()
-	s.Containers[0].DockerLabels = map[string]string{labelInstance: "ffffffff", "team": "a"}
+	s.Containers[0].DockerLabels = map[string]string{labelInstance: "ffffffff", labelWarm: "0123", "team": "a"}
 	labels := e.containerLabels(s, s.Containers[0], 0)
-	if labels[labelInstance] != "0123abcd" || labels["team"] != "a" {
+	if _, warm := labels[labelWarm]; warm || labels[labelInstance] != "0123abcd" || labels["team"] != "a" {
 		t.Errorf("labels %v", labels)
 	}
 }

@@ -77,6 +77,7 @@ func (e *Engine) taskLabels(spec orchestrator.TaskSpec) map[string]string {
 func (e *Engine) containerLabels(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition, order int) map[string]string {
 	labels := map[string]string{}
 	maps.Copy(labels, def.DockerLabels)
+	maps.DeleteFunc(labels, func(name, _ string) bool { return strings.HasPrefix(name, "drydock.") }) // they decide what we do with it
 	maps.Copy(labels, spec.Labels)
 	maps.Copy(labels, e.taskLabels(spec))
 	labels[labelContainer] = def.Name
