@@ -16,17 +16,18 @@ func (x *tx) begin(t *Target, desired int, cause string) (id string) {
 		Message: fmt.Sprintf("Successfully set desired count to %d. Waiting for change to be fulfilled by ecs.", desired)}
 	t.Activities = append([]Activity{a}, t.Activities...)
 	t.Activities = t.Activities[:min(len(t.Activities), activitiesKept)]
-	x.event(t, fmt.Sprintf("setting the desired count of %s to %d: %s", t.Resource, desired, cause), map[string]string{"activity": a.ID, "desired": fmt.Sprint(desired)})
+	t.Activities[0].Event = x.event(t, fmt.Sprintf("setting the desired count of %s to %d: %s", t.Resource, desired, cause), map[string]string{"activity": a.ID, "desired": fmt.Sprint(desired)})
 	return a.ID
 }
 
 // answered notes what the scheduler said about a change.
 func (x *tx) answered(t *Target, id string, failure error) {
-	if failure == nil {
-		return
-	}
 	for i := range t.Activities {
-		if a := &t.Activities[i]; a.ID == id {
+		a := &t.Activities[i]
+		if a.ID != id {
+			continue
+		}
+		if a.Asked = true; failure != nil {
 			a.Status, a.Ended = Failed, x.now
 			a.Message = fmt.Sprintf("Failed to set desired count to %d: %v", a.Desired, failure)
 			x.event(t, a.Message, map[string]string{"activity": id})
@@ -47,10 +48,21 @@ func fulfilled(activities []Activity, s Service, now time.Time) (changed bool) {
 			a.Status, a.Ended = Successful, now
 			a.Message = fmt.Sprintf("Successfully set desired count to %d. Change successfully fulfilled by ecs.", a.Desired)
 			changed = true
-		case s.Desired != a.Desired && now.Sub(a.Begun) > time.Second: // somebody else changed it
+		case s.Desired != a.Desired && a.Asked && now.Sub(a.Begun) > time.Second: // somebody else changed it
 			a.Status, a.Ended, a.Message = Overridden, now, fmt.Sprintf("The desired count was set to %d meanwhile.", s.Desired)
 			changed = true
 		}
 	}
 	return changed
+}
+
+// unasked returns what the scheduler was to be asked for, but was not, since this process or one
+// before it ended in between; nil if there is nothing. Asking twice does no harm.
+func (t *Target) unasked(now time.Time) *correction {
+	for i := range t.Activities {
+		if a := &t.Activities[i]; a.Status == InProgress && !a.Asked && now.Sub(a.Begun) > time.Second {
+			return &correction{resource: t.Resource, desired: a.Desired, activity: a.ID, event: a.Event}
+		}
+	}
+	return nil
 }

@@ -54,6 +54,9 @@ func (s *Scaler) look(ctx context.Context, t *Target, service Service, alarms []
 			return err
 		}
 	}
+	if c := t.unasked(now); c != nil {
+		return s.apply(ctx, c)
+	}
 	for i := range t.Actions {
 		if a := &t.Actions[i]; !a.NextAt.IsZero() && !a.NextAt.After(now) {
 			return s.runAction(ctx, t, a.Name, service)

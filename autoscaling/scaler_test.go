@@ -238,3 +238,27 @@ func TestPolicy_OwnsItsAlarms(t *testing.T) {
 		}
 	})
 }
+
+// TestScaling_AsksForWhatWasNoted: a process that ended between its decision and the scheduler's
+// answer leaves a row; the next pass asks.
+func TestScaling_AsksForWhatWasNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.register(t, 1, 10)
+		err := w.update(t.Context(), func(x *tx) error {
+			target, err := x.target(resource)
+			if err == nil {
+				target.Min = 4
+				x.correct(target, Service{Desired: 2, Running: 2}, 0)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if a := w.Targets()[0].Activities[0]; w.web.count() != 4 || a.Status != Successful || w.web.causes[0] != a.Event {
+			t.Errorf("%d tasks, causes %v, %+v", w.web.count(), w.web.causes, a)
+		}
+	})
+}

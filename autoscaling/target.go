@@ -57,7 +57,9 @@ type Activity struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	Status  string    `json:"status"`
 	Message string    `json:"message,omitempty"`
-	Desired int       `json:"desired"` // what the count was to be
+	Desired int       `json:"desired"`         // what the count was to be
+	Asked   bool      `json:"asked,omitempty"` // the scheduler has been asked for it
+	Event   int64     `json:"event,omitempty"` // number of the event that tells of it
 }
 
 // The statuses of an activity.
