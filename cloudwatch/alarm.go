@@ -105,7 +105,7 @@ func (s *AlarmSpec) check() error {
 	if s.EvaluationPeriods < 1 {
 		return invalid("EvaluationPeriods must be specified.")
 	}
-	if span := s.Period * time.Duration(s.EvaluationPeriods); span > coarseKept {
+	if time.Duration(s.EvaluationPeriods) > coarseKept/s.Period { // a product might overflow
 		return invalid("Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).")
 	}
 	if s.DatapointsToAlarm > s.EvaluationPeriods {

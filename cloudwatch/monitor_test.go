@@ -238,3 +238,32 @@ func TestPut_RefusesTimesOutOfRange(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestArchive_Ages: data of a metric that nobody reports any more go, and at last the metric.
+func TestArchive_Ages(t *testing.T) {
+	m, _ := Open(context.Background(), &memory{}, Config{})
+	now, other := time.Now(), Is("n", "other")
+	m.archive.put(now, []Datum{Once(load, now, "", 1)})
+	now = now.Add(2 * coarseKept)
+	m.archive.put(now, []Datum{Once(other, now, "", 1)})
+	if s := m.archive.series[load.key()]; s == nil || len(s.fine)+len(s.coarse) != 0 {
+		t.Errorf("kept %+v", s)
+	}
+	now = now.Add(recently)
+	m.archive.put(now, []Datum{Once(other, now, "", 1)})
+	if n := len(m.archive.series); n != 1 {
+		t.Errorf("%d metrics are kept", n)
+	}
+}
+
+// TestPutMetricAlarm_RefusesSpansBeyondNumbers: periods times their length, however large.
+func TestPutMetricAlarm_RefusesSpansBeyondNumbers(t *testing.T) {
+	m, _ := Open(context.Background(), &memory{}, Config{})
+	for _, periods := range []int{1441, 200_000_000, 1 << 31, 1 << 61} {
+		spec := highLoad()
+		spec.Period, spec.EvaluationPeriods = time.Minute, periods
+		if err := m.PutMetricAlarm(t.Context(), spec); err == nil {
+			t.Errorf("%d periods are taken", periods)
+		}
+	}
+}

@@ -22,6 +22,7 @@ type series struct {
 type archive struct {
 	mu     sync.Mutex
 	series map[string]*series
+	aged   time.Time // when what is too old was last forgotten
 }
 
 // put adds data. What is too old, or too far in the future, is not kept.
@@ -35,7 +36,22 @@ func (a *archive) put(now time.Time, data []Datum) {
 		s := a.open(d.Metric)
 		s.add(now, d)
 	}
+	a.age(now)
 	a.limit()
+}
+
+// age forgets what is too old of metrics that nobody reports any more, now and then.
+func (a *archive) age(now time.Time) {
+	if now.Sub(a.aged) < fineKept/18 {
+		return
+	}
+	a.aged = now
+	for key, s := range a.series {
+		s.fine, s.coarse = keep(s.fine, now.Add(-fineKept)), keep(s.coarse, now.Add(-coarseKept))
+		if s.last.Before(now.Add(-recently)) && s.asked.Before(now.Add(-watchedFor)) {
+			delete(a.series, key)
+		}
+	}
 }
 
 func (a *archive) open(m Metric) *series {
