@@ -15,6 +15,7 @@ const (
 	// overlap is how much is read again behind a position: a container's two outputs may be a
 	// little out of order.
 	overlap = time.Second
-	// maxLine is the longest line that is read as one.
+	// maxLine is the longest line that is read as one, and how long an event of several lines
+	// gets before the next one begins: a pattern that matches nothing must not hold a whole log.
 	maxLine = 256 << 10
 )

@@ -95,7 +95,7 @@ func (r *lineReader) each(each func(Event) bool) error {
 			}
 			return nil // a log that breaks off ends there
 		}
-		if r.held != nil && r.begins != nil && !r.begins.MatchString(text) {
+		if r.held != nil && r.begins != nil && len(r.held.Message) < maxLine && !r.begins.MatchString(text) {
 			r.held.Message += "\n" + text
 			continue
 		}

@@ -213,6 +213,18 @@ func TestMultiline_JoinsLines(t *testing.T) {
 	}
 }
 
+// TestMultiline_EndsSomewhere: a pattern that no line matches does not make one event of a log.
+func TestMultiline_EndsSomewhere(t *testing.T) {
+	src := source("g", "s", "1")
+	src.Begins = `^never`
+	line := "2026-01-02T12:00:00Z " + strings.Repeat("x", maxLine/4) + "\n"
+	c := &containers{sources: []Source{src}, logs: map[string]string{"s": strings.Repeat(line, 12)}}
+	part, err := newService(t, c).GetLogEvents(t.Context(), GetLogEventsInput{Group: "g", Stream: "s", FromHead: true})
+	if err != nil || len(part.Events) != 3 {
+		t.Errorf("%d events, %v", len(part.Events), err)
+	}
+}
+
 func TestDelete_StaysDeleted(t *testing.T) {
 	store, c := &rows{docs: map[string][]byte{}}, &containers{sources: []Source{source("g", "s", "1")}}
 	dir := t.TempDir()
