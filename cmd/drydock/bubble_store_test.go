@@ -45,36 +45,72 @@ var (
 // lifeStore is the store as one daemon uses it: a killed one writes nothing any more.
 type lifeStore struct {
 	*bubbleStore
-	mu   sync.Mutex
-	dead bool
-	left int // commits until it is dead; 0: it lives
+	mu      sync.Mutex
+	dead    bool
+	commits int           // made so far
+	last    int           // the number of the last one; 0: it lives
+	before  bool          // it dies when it tries the next commit, not right after the last one
+	died    chan struct{} // closed when it dies so
 }
 
 // killAfter makes the nth commit from now the last one.
 func (s *lifeStore) killAfter(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.left = n
+	s.last = s.commits + n
+}
+
+// killBefore makes the nth commit from now fail, and what comes between the commit before it and
+// that moment is done still.
+func (s *lifeStore) killBefore(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.before = s.commits+n-1, true
 }
 
 func (s *lifeStore) kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = true
+	s.die()
+}
+
+func (s *lifeStore) die() {
+	if !s.dead {
+		s.dead = true
+		close(s.died)
+	}
+}
+
+// made returns how many commits this daemon has made.
+func (s *lifeStore) made() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.commits
+}
+
+func (s *lifeStore) isDead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
 }
 
 func (s *lifeStore) Commit(ctx context.Context, rows map[string]any, events []timeline.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.before && s.commits == s.last {
+		s.die()
+	}
 	if s.dead {
 		return errDead
 	}
 	err := s.bubbleStore.Commit(ctx, rows, events)
-	if err == nil && s.left > 0 {
-		s.left--
-		s.dead = s.left == 0
+	if err != nil {
+		return err
 	}
-	return err
+	if s.commits++; s.commits == s.last && !s.before {
+		s.die()
+	}
+	return nil
 }
 
 func (s *bubbleStore) NextSeq() int64 {

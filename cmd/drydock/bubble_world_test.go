@@ -59,6 +59,7 @@ type bubble struct {
 	advanced *orchestrator.AdvancedConfiguration // with a strategy that shifts traffic
 	hook     func() string                       // answers lifecycle hooks
 	hosts    atomic.Pointer[map[string]string]   // names that tasks can look up
+	victim   string                              // of a scene: a task
 
 	mu       sync.Mutex
 	images   map[string]behaviour
@@ -108,6 +109,47 @@ func (e *bubbleEngine) List(ctx context.Context) ([]orchestrator.TaskObservation
 		return nil, errNoDocker
 	}
 	return e.Fake.List(ctx)
+}
+
+// lifeEngine is the engine as one daemon uses it: a killed one asks for nothing any more.
+type lifeEngine struct {
+	*bubbleEngine
+	store *lifeStore
+}
+
+func (e lifeEngine) Run(ctx context.Context, spec orchestrator.TaskSpec) error {
+	if e.store.isDead() {
+		return errDead
+	}
+	return e.Fake.Run(ctx, spec)
+}
+
+func (e lifeEngine) Stop(ctx context.Context, task string) error {
+	if e.store.isDead() {
+		return errDead
+	}
+	return e.Fake.Stop(ctx, task)
+}
+
+func (e lifeEngine) Remove(ctx context.Context, task string) error {
+	if e.store.isDead() {
+		return errDead
+	}
+	return e.Fake.Remove(ctx, task)
+}
+
+func (e lifeEngine) Warm(ctx context.Context, spec orchestrator.WarmSpec) error {
+	if e.store.isDead() {
+		return errDead
+	}
+	return e.Fake.Warm(ctx, spec)
+}
+
+func (e lifeEngine) Cool(ctx context.Context, id string) error {
+	if e.store.isDead() {
+		return errDead
+	}
+	return e.Fake.Cool(ctx, id)
 }
 
 // inBubble runs a test in virtual time: a service behind a load balancer, steady. Broken
@@ -170,7 +212,7 @@ func (b *bubble) occupied(addr netip.Addr) bool {
 
 // start starts a daemon on what the store holds: the first, or one after a crash.
 func (b *bubble) start() error {
-	l := &life{store: &lifeStore{bubbleStore: b.store}}
+	l := &life{store: &lifeStore{bubbleStore: b.store, died: make(chan struct{})}}
 	if err := l.open(b); err != nil {
 		return err
 	}
@@ -202,7 +244,7 @@ func (l *life) open(b *bubble) error {
 	if l.defs, err = taskdefs.Open(ctx, l.store, "us-east-1", "123456789012"); err != nil {
 		return err
 	}
-	l.scheduler, err = orchestrator.New(ctx, l.store, b.engine, l.balancer, l.network, l.defs, orchestrator.Config{
+	l.scheduler, err = orchestrator.New(ctx, l.store, lifeEngine{b.engine, l.store}, l.balancer, l.network, l.defs, orchestrator.Config{
 		Region: "us-east-1", Account: "123456789012", Pace: pace, WarmPool: b.config.warm, CallHook: b.callHook, Alarms: b.config.alarms,
 		Hosts: func() map[string]string {
 			if hosts := b.hosts.Load(); hosts != nil {
