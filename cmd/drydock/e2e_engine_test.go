@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	docker "github.com/docker/docker/client"
 )
@@ -97,7 +99,18 @@ func (e *ownEngine) Start() {
 func (e *ownEngine) Terminate() { e.end(syscall.SIGTERM) }
 
 // Kill ends the engine, and its containerd with it. The containers go on.
-func (e *ownEngine) Kill() { e.end(syscall.SIGKILL) }
+func (e *ownEngine) Kill() {
+	e.Helper()
+	e.end(syscall.SIGKILL)
+	pidFile := e.dir + "/run/containerd/containerd.pid"
+	text, _ := os.ReadFile(pidFile)
+	pid, _ := strconv.Atoi(string(text))
+	for slices.Contains(processesWith(e.dir), pid) {
+		syscall.Kill(pid, syscall.SIGKILL)
+		time.Sleep(50 * time.Millisecond)
+	}
+	os.Remove(pidFile) // the next dockerd would wait for whoever has that pid by then
+}
 
 func (e *ownEngine) end(s os.Signal) {
 	e.Helper()

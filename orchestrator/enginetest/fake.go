@@ -306,6 +306,9 @@ func (f *Fake) startAgain(ctx context.Context, c *container, script Script) erro
 	if err == nil && script.Fail != nil {
 		err = startError(c.def.Name, script.Fail)
 	}
+	if err == nil && m.gone(c) {
+		err = startError(c.def.Name, &orchestrator.StartError{Name: "CannotStartContainerError", Err: errors.New("removed meanwhile")})
+	}
 	m.mu.Lock()
 	if err != nil {
 		c.starting = false
