@@ -433,9 +433,13 @@ func (b *bubble) createService() {
 
 func (b *bubble) tryCreateService() error {
 	b.t.Helper()
+	return b.tryCreate(b.register("app:1"), b.config.desired)
+}
+
+func (b *bubble) tryCreate(definition string, desired int) error {
 	c := b.config
 	_, err := b.life.Load().scheduler.CreateService(b.t.Context(), orchestrator.ServiceInput{
-		Cluster: "default", Name: "web", TaskDefinition: b.register("app:1"), DesiredCount: &c.desired,
+		Cluster: "default", Name: "web", TaskDefinition: definition, DesiredCount: &desired,
 		MinimumHealthy: &c.min, Maximum: &c.max, GracePeriod: &c.grace,
 		Network:       &orchestrator.NetworkConfiguration{Subnets: b.subnets()},
 		Breaker:       &orchestrator.Breaker{Enable: c.breaker, Rollback: c.breaker},
