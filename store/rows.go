@@ -40,24 +40,28 @@ func (db *DB) Commit(ctx context.Context, rows map[string]any, events []timeline
 	}
 	// An acknowledged change is never left half done because a caller went away.
 	ctx = context.WithoutCancel(ctx)
-	tx, err := db.write.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	defer tx.Rollback()
-	if err := putRows(ctx, tx, rows); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	if err := putEvents(ctx, tx, events); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+	if err := db.transact(ctx, rows, events); err != nil {
+		return explainCommit(db.path, err)
 	}
 	if db.OnCommit != nil && len(events) > 0 {
 		db.OnCommit(events)
 	}
 	return nil
+}
+
+func (db *DB) transact(ctx context.Context, rows map[string]any, events []timeline.Event) error {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := putRows(ctx, tx, rows); err != nil {
+		return err
+	}
+	if err := putEvents(ctx, tx, events); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 func putRows(ctx context.Context, tx *sql.Tx, rows map[string]any) error {

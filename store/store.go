@@ -31,6 +31,7 @@ type DB struct {
 	write *sql.DB // one connection: writers queue here, not in SQLite
 	read  *sql.DB
 	lock  *os.File
+	path  string // of the database
 	seq   atomic.Int64
 
 	// OnCommit, if set before the first Commit, sees the events of each transaction
@@ -68,7 +69,7 @@ func open(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	write.SetMaxOpenConns(1)
-	db := &DB{write: write}
+	db := &DB{write: write, path: path}
 	if err := db.prepare(ctx, path); err != nil {
 		write.Close()
 		return nil, err

@@ -239,3 +239,21 @@ func TestOpen_KeepsTheDatabasePrivate(t *testing.T) {
 		}
 	}
 }
+
+// A disk that is full is named to whoever made the call, and nothing of the change is done.
+func TestCommit_NamesAFullDisk(t *testing.T) {
+	db := openT(t, t.TempDir())
+	if _, err := db.write.ExecContext(t.Context(), `PRAGMA max_page_count = 1`); err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("x", 1<<20)
+	err := db.Commit(t.Context(), map[string]any{"task/a": "small", "task/b": big}, nil)
+	var full *WriteError
+	if !errors.As(err, &full) || !strings.Contains(err.Error(), "full") || !strings.Contains(err.Error(), "make room") {
+		t.Errorf("%v", err)
+	}
+	db.Load(t.Context(), "task", func(key string, _ []byte) error {
+		t.Errorf("row %s is there", key)
+		return nil
+	})
+}
