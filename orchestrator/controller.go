@@ -99,6 +99,8 @@ type Config struct {
 	// Secrets, if set, has the values of secrets and environment files; without it, a task that
 	// names any fails to start and says so.
 	Secrets Secrets
+	// HookDir is the directory from which lifecycle hooks may run commands; empty: none may.
+	HookDir string
 	// CallHook, if set, calls a deployment's lifecycle hook in place of [CallHookTarget].
 	CallHook func(ctx context.Context, target string, event []byte) ([]byte, error)
 	// Hosts returns names that tasks can look up: the load balancers' DNS names.

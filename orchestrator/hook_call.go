@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,23 @@ const execPrefix = "exec:"
 
 // longestAnswer bounds what is read of a hook's answer, in bytes.
 const longestAnswer = 1 << 20
+
+// mayRun refuses commands outside of the directory of hooks: who may call the API must not
+// thereby run any program of this machine as the daemon's user.
+func (c *Controller) mayRun(target string) error {
+	command, ok := strings.CutPrefix(target, execPrefix)
+	if !ok {
+		return nil
+	}
+	if c.config.HookDir == "" {
+		return errors.New("commands run only from the directory that the daemon is started with: --hooks DIR; a URL needs no such leave")
+	}
+	path, _, _ := strings.Cut(command, " ")
+	if filepath.Dir(filepath.Clean(path)) != filepath.Clean(c.config.HookDir) {
+		return fmt.Errorf("commands run only from %s, the daemon's --hooks", c.config.HookDir)
+	}
+	return nil
+}
 
 // CallHookTarget calls a lifecycle hook: a URL with POST, a command with the event as its standard input.
 // It returns the body, or the standard output. There is no Lambda here, so these two stand

@@ -132,6 +132,9 @@ func (c *Controller) callHook(ctx context.Context, target string, event []byte) 
 	if c.config.CallHook != nil {
 		call = c.config.CallHook
 	}
+	if err := c.mayRun(target); err != nil {
+		return HookAnswer{}, err
+	}
 	text, err := call(ctx, target, event)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %s", hookCallTimeout)

@@ -68,6 +68,9 @@ func (c *Controller) checkStrategy(s *Service, in StrategyInput) error {
 		if err := h.check(); err != nil {
 			return err
 		}
+		if err := c.mayRun(h.Target); err != nil {
+			return invalid("The hookTargetArn %s is not allowed: %v.", h.Target, err)
+		}
 	}
 	return nil
 }

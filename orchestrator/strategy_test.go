@@ -43,6 +43,11 @@ func TestStrategy_Refusals(t *testing.T) {
 				in.StrategyInput = orchestrator.StrategyInput{Hooks: []orchestrator.LifecycleHook{lambda}}
 			}},
 			{"The hookTargetArn arn:aws:lambda:us-east-1:123456789012:function:hook cannot be called: drydock runs no Lambda functions. Use the URL", func(in *orchestrator.ServiceInput) { in.Hooks = []orchestrator.LifecycleHook{lambda} }},
+			{"The hookTargetArn exec:/bin/hook --now is not allowed: commands run only from the directory", func(in *orchestrator.ServiceInput) {
+				elsewhere := path
+				elsewhere.Target = "exec:/bin/hook --now"
+				in.Hooks = []orchestrator.LifecycleHook{elsewhere}
+			}},
 			{"The hookTargetArn exec:hook is not valid", func(in *orchestrator.ServiceInput) { in.Hooks = []orchestrator.LifecycleHook{path} }},
 			{"The lifecycle stage BAKE_TIME is not valid", func(in *orchestrator.ServiceInput) {
 				in.Hooks = []orchestrator.LifecycleHook{hookAt(orchestrator.StageBake)}

@@ -32,6 +32,7 @@ type daemonConfig struct {
 	Region      string
 	Account     string
 	StrictIDs   bool
+	Hooks       string        // directory of commands for lifecycle hooks; empty: none
 	Secrets     string        // directory or file of secrets and environment files; empty: none
 	Credentials string        // for tasks: none, dummy, profile or profile:NAME
 	WarmPool    int           // task interfaces that are kept ready
@@ -58,6 +59,7 @@ func daemonCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "lag", EnvVars: twin("lag"), Usage: "one lag of the pace, such as `target-deregistration=3s`; may be given again; a wrong name lists them all"},
 			&cli.StringFlag{Name: "region", Value: "us-east-1", EnvVars: twin("region"), Usage: "`REGION` in ARNs"},
 			&cli.StringFlag{Name: "account", Value: "123456789012", EnvVars: twin("account"), Usage: "`ACCOUNT` in ARNs"},
+			&cli.StringFlag{Name: "hooks", EnvVars: twin("hooks"), Usage: "`DIR` of programs that lifecycle hooks may run as exec:DIR/NAME; without it they may only call URLs"},
 			&cli.StringFlag{Name: "secrets", EnvVars: twin("secrets"), Usage: "`PATH` of the secrets and environment files that task definitions name: a directory with\n" +
 				"ssm/NAME, secretsmanager/NAME and s3/BUCKET/KEY, or a YAML or JSON file of names or ARNs and their values"},
 			&cli.IntFlag{Name: "warm-pool", Value: defaultWarmPool, EnvVars: twin("warm-pool"), Usage: "keep `N` task interfaces ready, so that tasks start about three times faster; each is a container that sleeps; 0 keeps none"},
@@ -115,7 +117,7 @@ func readDaemonConfig(c *cli.Context) (daemonConfig, error) {
 	config := daemonConfig{
 		Listen: c.String("listen"), StateDir: c.String("state-dir"), PortOffset: c.Int("port-offset"),
 		Pace: c.String("pace"), Lags: c.StringSlice("lag"), Region: c.String("region"), Account: c.String("account"),
-		StrictIDs: c.Bool("strict-ids"), Secrets: c.String("secrets"), Verbose: c.Bool("verbose"),
+		StrictIDs: c.Bool("strict-ids"), Secrets: c.String("secrets"), Hooks: c.String("hooks"), Verbose: c.Bool("verbose"),
 		WarmPool: c.Int("warm-pool"),
 	}
 	if c.Args().Present() {

@@ -232,7 +232,7 @@ func (d *daemon) openScheduler(ctx context.Context) error {
 		return err
 	}
 	d.scheduler, err = orchestrator.New(ctx, d.store, d.engine, d.balancer, d.network, d.definitions, orchestrator.Config{
-		Region: d.config.Region, Account: d.config.Account, Machine: d.instance, Pace: pace, Logger: d.log, Secrets: values, WarmPool: d.config.WarmPool,
+		Region: d.config.Region, Account: d.config.Account, Machine: d.instance, Pace: pace, Logger: d.log, Secrets: values, HookDir: d.config.Hooks, WarmPool: d.config.WarmPool,
 		Hosts: d.balancerNames, Inject: d.agentVariables, BeforeRemove: d.keepLogs, Alarms: d.monitor,
 	})
 	return err

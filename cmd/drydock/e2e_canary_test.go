@@ -16,7 +16,8 @@ const canaryDir = "../../examples/canary"
 // TestCanaryExample brings the example up, deploys a canary under load through a crash of the
 // daemon, and takes another one back by a hook.
 func TestCanaryExample(t *testing.T) {
-	p := newProgram(t)
+	hooks := t.TempDir()
+	p := newProgram(t, "--hooks", hooks)
 	p.Run("up", canaryDir)
 	requests := p.loadAt(50, "/api/users/1")
 	p.Run("deploy", "web", "--image", "canary/web:v2", "--no-wait")
@@ -37,7 +38,7 @@ func TestCanaryExample(t *testing.T) {
 		}
 		return nil
 	})
-	p.rolledBackByHook()
+	p.rolledBackByHook(hooks)
 	p.checkNoneFailed(requests)
 	if status, body := p.Get(80, "/api/users/1"); status != 200 || !strings.Contains(body, `"v2"`) {
 		t.Errorf("after all: %d %s", status, body)
@@ -78,9 +79,8 @@ func checkShare(p *program, since time.Time, share float64) {
 }
 
 // rolledBackByHook deploys v1 with a hook, a command, that does not like it.
-func (p *program) rolledBackByHook() {
+func (p *program) rolledBackByHook(dir string) {
 	p.Helper()
-	dir := p.TempDir()
 	hook, seen := filepath.Join(dir, "hook"), filepath.Join(dir, "event")
 	script := "#!/bin/sh\ncat > " + seen + "\necho '{\"hookStatus\":\"FAILED\"}'\n"
 	if err := os.WriteFile(hook, []byte(script), 0o755); err != nil {

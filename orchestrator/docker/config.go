@@ -308,11 +308,11 @@ func (e *Engine) refuseAny(spec orchestrator.TaskSpec) error {
 // refuse says why a definition may not run here, if so.
 func (e *Engine) refuse(spec orchestrator.TaskSpec, def taskdefs.ContainerDefinition) error {
 	if what := needsPrivilege(spec, def); what != "" && !e.config.AllowPrivileged {
-		return fmt.Errorf("container %s %s, which is root on this host: allow privileged containers or remove it", def.Name, what)
+		return fmt.Errorf("container %s %s, which is root on this host: drydock does not allow that; remove it", def.Name, what)
 	}
 	for _, m := range def.MountPoints {
 		if path := ofHost(spec, m.SourceVolume); path != "" && !e.config.AllowHostPaths {
-			return fmt.Errorf("container %s mounts %s of this host: allow host paths or remove it", def.Name, path)
+			return fmt.Errorf("container %s mounts %s of this host: drydock does not allow that; use a volume without host.sourcePath", def.Name, path)
 		}
 	}
 	return nil
