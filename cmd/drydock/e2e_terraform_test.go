@@ -14,6 +14,10 @@ import (
 
 const terraformDir = "../../examples/terraform"
 
+// terraformPlugins names a directory that has the AWS provider, laid out as a filesystem mirror.
+// Without it, Terraform's own configuration says where providers come from.
+const terraformPlugins = "DRYDOCK_TEST_TERRAFORM_PLUGINS"
+
 // terraformPatience is how long one command of Terraform may take. Its provider waits half a
 // minute and more where AWS does.
 const terraformPatience = 8 * time.Minute
@@ -44,6 +48,9 @@ func requireTerraform(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the whole program is not tested with -short")
 	}
+	if os.Getenv("DRYDOCK_TEST_LONG") != "1" && os.Getenv(terraformPlugins) == "" {
+		t.Skip("Terraform takes minutes: it runs with DRYDOCK_TEST_LONG=1, or with " + terraformPlugins + " set")
+	}
 	if _, err := exec.LookPath("terraform"); err != nil {
 		t.Skip("Terraform is not installed")
 	}
@@ -63,8 +70,7 @@ type terraform struct {
 	env []string
 }
 
-// newTerraform skips the test if the AWS provider can't be installed. DRYDOCK_TEST_TERRAFORM_PLUGINS
-// is a directory that has it, laid out as a filesystem mirror.
+// newTerraform skips the test if the AWS provider can't be installed.
 func newTerraform(p *program) *terraform {
 	p.Helper()
 	tf := &terraform{p: p, dir: p.TempDir(), env: append(environment(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")}
@@ -76,7 +82,7 @@ func newTerraform(p *program) *terraform {
 		p.Fatal(err)
 	}
 	args := []string{"init", "-no-color", "-input=false"}
-	plugins := os.Getenv("DRYDOCK_TEST_TERRAFORM_PLUGINS")
+	plugins := os.Getenv(terraformPlugins)
 	if plugins != "" {
 		args = append(args, "-plugin-dir="+plugins)
 	}
