@@ -35,7 +35,7 @@ variable "desired_count" {
   default = 2
 }
 
-# All that is drydock's. Without it, `eval "$(drydock env)"` does the same.
+# All that is drydock's.
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "drydock"
