@@ -134,7 +134,7 @@ func TestScenario_4_KeepAliveTooShort(t *testing.T) {
 func TestScenario_6_Stuck(t *testing.T) {
 	inBubble(t, bubbleConfig{desired: 1, min: 100, max: 100}, func(t *testing.T, b *bubble) {
 		before, old := len(b.said()), b.tasks()
-		g := b.load(often)
+		g := b.load(101 * time.Millisecond)
 		b.deploy("app:2", behaviour{})
 		time.Sleep(30 * time.Minute)
 		if b.stable() || b.web().Primary().RolloutState != orchestrator.RolloutInProgress {

@@ -333,6 +333,8 @@ func securityGroup(s scenes) {
 		subnets := s.described().NetworkConfiguration.AwsvpcConfiguration.Subnets
 		return map[string]any{"awsvpcConfiguration": map[string]any{"subnets": subnets, "securityGroups": groups}}
 	}
+	s.setDrain(12) // longer than a connection attempt is waited for
+	defer s.setDrain(1)
 	s.change(map[string]any{"networkConfiguration": network(shut), "deploymentConfiguration": bounds(0, 100, false)})
 	s.said("due to (reason Request timed out).")
 	s.Eventually("requests end with 504", func() error {
