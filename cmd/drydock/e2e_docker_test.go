@@ -66,6 +66,17 @@ func containersOf(t *testing.T, instance string) map[string]container.Summary {
 	return found
 }
 
+// ofTasks returns those containers that belong to tasks: the warm pool stays as long as the daemon.
+func ofTasks(all map[string]container.Summary) map[string]container.Summary {
+	found := map[string]container.Summary{}
+	for id, c := range all {
+		if c.Labels["com.amazonaws.ecs.task-arn"] != "" {
+			found[id] = c
+		}
+	}
+	return found
+}
+
 // checkNothingLeft fails the test if something of the program is left, and removes it.
 func (p *program) checkNothingLeft() {
 	if p.instance == "" {

@@ -301,7 +301,7 @@ func shopDown(p *program) {
 		p.Errorf("left after down: %d services, %d load balancers", len(s.Services), len(s.LoadBalancers))
 	}
 	p.Eventually("the containers are gone", func() error {
-		if n := len(containersOf(p.T, p.instance)); n != 0 {
+		if n := len(ofTasks(containersOf(p.T, p.instance))); n != 0 {
 			return fmt.Errorf("%d are left", n)
 		}
 		return nil
