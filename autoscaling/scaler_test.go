@@ -2,7 +2,6 @@ package autoscaling
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -11,52 +10,9 @@ import (
 	"time"
 
 	"drydock/cloudwatch"
+	"drydock/store/storetest"
 	"drydock/timeline"
 )
-
-// memory is a Store.
-type memory struct {
-	mu     sync.Mutex
-	seq    int64
-	rows   map[string][]byte
-	events []timeline.Event
-}
-
-func (s *memory) NextSeq() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seq++
-	return s.seq
-}
-
-func (s *memory) Load(_ context.Context, kind string, each func(key string, doc []byte) error) error {
-	for key, doc := range s.rows {
-		if name, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(name, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (s *memory) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key, row := range rows {
-		if row == nil {
-			delete(s.rows, key)
-			continue
-		}
-		doc, err := json.Marshal(row)
-		if err != nil {
-			return err
-		}
-		s.rows[key] = doc
-	}
-	s.events = append(s.events, events...)
-	return nil
-}
 
 // web is a service that always has the tasks that it wants.
 type web struct {
@@ -95,12 +51,12 @@ type world struct {
 	*Scaler
 	web     *web
 	monitor *cloudwatch.Monitor
-	store   *memory
+	store   *storetest.Memory
 }
 
 func newWorld(t *testing.T, desired int) *world {
 	t.Helper()
-	w := &world{web: &web{desired: desired}, store: &memory{rows: map[string][]byte{}}}
+	w := &world{web: &web{desired: desired}, store: &storetest.Memory{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
 	if w.monitor, err = cloudwatch.Open(ctx, w.store, cloudwatch.Config{Changed: func() { w.Scaler.Poke() }}); err != nil {
@@ -192,12 +148,12 @@ func TestScaling_ByAnAlarm(t *testing.T) {
 		if n := w.web.count(); n != 5 {
 			t.Errorf("%d tasks are wanted", n)
 		}
-		for _, e := range w.store.events {
+		for _, e := range w.store.Events {
 			if e.Seq == w.web.causes[0] && e.Kind == timeline.Scaling && e.Cause == w.monitor.StateEvent("deep") {
 				return
 			}
 		}
-		t.Errorf("the change does not lead back to the alarm: %v", w.store.events)
+		t.Errorf("the change does not lead back to the alarm: %v", w.store.Events)
 	})
 }
 

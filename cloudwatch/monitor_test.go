@@ -2,51 +2,14 @@ package cloudwatch
 
 import (
 	"context"
-	"encoding/json"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"drydock/store/storetest"
 	"drydock/timeline"
 )
-
-// memory is a Store.
-type memory struct {
-	seq    int64
-	rows   map[string][]byte
-	events []timeline.Event
-}
-
-func (s *memory) NextSeq() int64 { s.seq++; return s.seq }
-
-func (s *memory) Load(_ context.Context, kind string, each func(key string, doc []byte) error) error {
-	for key, doc := range s.rows {
-		if name, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(name, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (s *memory) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	for key, row := range rows {
-		if row == nil {
-			delete(s.rows, key)
-			continue
-		}
-		doc, err := json.Marshal(row)
-		if err != nil {
-			return err
-		}
-		s.rows[key] = doc
-	}
-	s.events = append(s.events, events...)
-	return nil
-}
 
 // gauge is a source whose value a test sets; nil is no data.
 type gauge struct {
@@ -69,7 +32,7 @@ func gaugeAt(value float64) *gauge {
 }
 
 // running opens a monitor on a store and runs it until stop is called.
-func running(t *testing.T, store *memory, g *gauge) (m *Monitor, stop func()) {
+func running(t *testing.T, store *storetest.Memory, g *gauge) (m *Monitor, stop func()) {
 	m, err := Open(context.Background(), store, Config{Sources: []Source{g.collect}})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +55,7 @@ func highLoad() AlarmSpec {
 // TestAlarm_FollowsItsMetric goes through the states in virtual time (CW-013).
 func TestAlarm_FollowsItsMetric(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, g := &memory{rows: map[string][]byte{}}, &gauge{metric: load}
+		store, g := &storetest.Memory{}, &gauge{metric: load}
 		m, stop := running(t, store, g)
 		defer stop()
 		if err := m.PutMetricAlarm(context.Background(), highLoad()); err != nil {
@@ -114,10 +77,10 @@ func TestAlarm_FollowsItsMetric(t *testing.T) {
 		if got := state(m); got != InsufficientData {
 			t.Errorf("without data: %s", got)
 		}
-		if n := len(store.events); n != 5 || store.events[2].Kind != timeline.Alarm || store.events[2].Data["to"] != InAlarm {
-			t.Errorf("%d events: %+v", n, store.events)
+		if n := len(store.Events); n != 5 || store.Events[2].Kind != timeline.Alarm || store.Events[2].Data["to"] != InAlarm {
+			t.Errorf("%d events: %+v", n, store.Events)
 		}
-		if m.StateEvent("high") != store.events[4].Seq {
+		if m.StateEvent("high") != store.Events[4].Seq {
 			t.Error("the last change of state names another event")
 		}
 	})
@@ -126,7 +89,7 @@ func TestAlarm_FollowsItsMetric(t *testing.T) {
 // TestAlarm_KeepsItsStateWhenTheDaemonIsYoung: metrics are lost with the process, states are not (CW-015).
 func TestAlarm_KeepsItsStateWhenTheDaemonIsYoung(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, g := &memory{rows: map[string][]byte{}}, gaugeAt(90.0)
+		store, g := &storetest.Memory{}, gaugeAt(90.0)
 		m, stop := running(t, store, g)
 		spec := highLoad()
 		spec.EvaluationPeriods, spec.Period = 3, time.Minute
@@ -151,7 +114,7 @@ func TestAlarm_KeepsItsStateWhenTheDaemonIsYoung(t *testing.T) {
 
 func TestSetAlarmState_LastsUntilTheNextEvaluation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, g := &memory{rows: map[string][]byte{}}, gaugeAt(1.0)
+		store, g := &storetest.Memory{}, gaugeAt(1.0)
 		m, stop := running(t, store, g)
 		defer stop()
 		m.PutMetricAlarm(context.Background(), highLoad())
@@ -178,7 +141,7 @@ func samplesOf(t *testing.T, m *Monitor, period time.Duration, from, to time.Tim
 // TestStatistics_OfValues: periods add up what was put, percentiles included (CW-003, CW-006).
 func TestStatistics_OfValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := Open(context.Background(), &memory{}, Config{})
+		m, _ := Open(context.Background(), &storetest.Memory{}, Config{})
 		begin := time.Now().Truncate(time.Hour)
 		time.Sleep(time.Until(begin.Add(2 * time.Hour)))
 		var data []Datum
@@ -217,7 +180,7 @@ func TestStatistics_OfValues(t *testing.T) {
 }
 
 func TestArchive_IsBounded(t *testing.T) {
-	m, _ := Open(context.Background(), &memory{}, Config{})
+	m, _ := Open(context.Background(), &storetest.Memory{}, Config{})
 	now := time.Now()
 	for i := range 3 * seriesLimit {
 		m.archive.put(now, []Datum{Once(Is("n", "m", "i", time.Duration(i).String()), now.Add(time.Duration(i)*time.Millisecond), "", 1)})
@@ -228,7 +191,7 @@ func TestArchive_IsBounded(t *testing.T) {
 }
 
 func TestPut_RefusesTimesOutOfRange(t *testing.T) {
-	m, _ := Open(context.Background(), &memory{}, Config{})
+	m, _ := Open(context.Background(), &storetest.Memory{}, Config{})
 	for _, ago := range []time.Duration{-3 * time.Hour, 15 * 24 * time.Hour} {
 		if err := m.Put([]Datum{Once(load, time.Now().Add(-ago), "", 1)}); err == nil {
 			t.Errorf("a datum of %v ago is taken", ago)
@@ -241,7 +204,7 @@ func TestPut_RefusesTimesOutOfRange(t *testing.T) {
 
 // TestArchive_Ages: data of a metric that nobody reports any more go, and at last the metric.
 func TestArchive_Ages(t *testing.T) {
-	m, _ := Open(context.Background(), &memory{}, Config{})
+	m, _ := Open(context.Background(), &storetest.Memory{}, Config{})
 	now, other := time.Now(), Is("n", "other")
 	m.archive.put(now, []Datum{Once(load, now, "", 1)})
 	now = now.Add(2 * coarseKept)
@@ -258,7 +221,7 @@ func TestArchive_Ages(t *testing.T) {
 
 // TestPutMetricAlarm_RefusesSpansBeyondNumbers: periods times their length, however large.
 func TestPutMetricAlarm_RefusesSpansBeyondNumbers(t *testing.T) {
-	m, _ := Open(context.Background(), &memory{}, Config{})
+	m, _ := Open(context.Background(), &storetest.Memory{}, Config{})
 	for _, periods := range []int{1441, 200_000_000, 1 << 31, 1 << 61} {
 		spec := highLoad()
 		spec.Period, spec.EvaluationPeriods = time.Minute, periods

@@ -3,71 +3,19 @@
 package apitest
 
 import (
-	"context"
-	"encoding/json"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"drydock/awsapi"
-	"drydock/timeline"
+	"drydock/store/storetest"
 )
 
-// Store is a store in memory, of the shape that every room asks for.
-type Store struct {
-	mu     sync.Mutex
-	seq    int64
-	rows   map[string][]byte
-	Events []timeline.Event
-}
-
-// NextSeq returns 1, 2, 3 and so on.
-func (s *Store) NextSeq() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seq++
-	return s.seq
-}
-
-// Load calls each for every row of a kind.
-func (s *Store) Load(_ context.Context, kind string, each func(key string, doc []byte) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key, doc := range s.rows {
-		if name, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(name, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Commit keeps rows and events.
-func (s *Store) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.rows == nil {
-		s.rows = map[string][]byte{}
-	}
-	for key, row := range rows {
-		if row == nil {
-			delete(s.rows, key)
-			continue
-		}
-		doc, err := json.Marshal(row)
-		if err != nil {
-			return err
-		}
-		s.rows[key] = doc
-	}
-	s.Events = append(s.Events, events...)
-	return nil
-}
+// Store is a store in memory.
+type Store = storetest.Memory
 
 // CLI runs the AWS command line against a server.
 type CLI struct {

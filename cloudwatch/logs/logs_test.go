@@ -2,7 +2,6 @@ package logs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,42 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"drydock/timeline"
+	"drydock/store/storetest"
 )
-
-// rows is a store in memory.
-type rows struct {
-	seq  int64
-	docs map[string][]byte
-}
-
-func (r *rows) NextSeq() int64 { r.seq++; return r.seq }
-
-func (r *rows) Load(_ context.Context, kind string, each func(string, []byte) error) error {
-	for key, doc := range r.docs {
-		if name, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(name, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (r *rows) Commit(_ context.Context, docs map[string]any, _ []timeline.Event) error {
-	for key, doc := range docs {
-		if doc == nil {
-			delete(r.docs, key)
-			continue
-		}
-		b, err := json.Marshal(doc)
-		if err != nil {
-			return err
-		}
-		r.docs[key] = b
-	}
-	return nil
-}
 
 // containers are containers whose logs are texts.
 type containers struct {
@@ -87,7 +52,7 @@ func source(group, stream, task string) Source {
 	return Source{Group: group, Stream: stream, Task: "arn:task/" + task, TaskID: task, Container: "app", CreatedAt: noon}
 }
 
-func open(t *testing.T, store *rows, c *containers, dir string) *Service {
+func open(t *testing.T, store *storetest.Memory, c *containers, dir string) *Service {
 	t.Helper()
 	s, err := Open(t.Context(), store, c, Config{Region: "us-east-1", Account: "123456789012", Directory: dir})
 	if err != nil {
@@ -97,7 +62,7 @@ func open(t *testing.T, store *rows, c *containers, dir string) *Service {
 }
 
 func newService(t *testing.T, c *containers) *Service {
-	return open(t, &rows{docs: map[string][]byte{}}, c, t.TempDir())
+	return open(t, &storetest.Memory{}, c, t.TempDir())
 }
 
 func messages(events []Event) (all []string) {
@@ -108,7 +73,7 @@ func messages(events []Event) (all []string) {
 }
 
 func TestSources_HaveStreamsAndGroups(t *testing.T) {
-	store, c := &rows{docs: map[string][]byte{}}, &containers{sources: []Source{source("/ecs/web", "web/app/1", "1")}}
+	store, c := &storetest.Memory{}, &containers{sources: []Source{source("/ecs/web", "web/app/1", "1")}}
 	dir := t.TempDir()
 	if err := open(t, store, c, dir).Sync(t.Context()); err != nil {
 		t.Fatal(err)
@@ -226,7 +191,7 @@ func TestMultiline_EndsSomewhere(t *testing.T) {
 }
 
 func TestDelete_StaysDeleted(t *testing.T) {
-	store, c := &rows{docs: map[string][]byte{}}, &containers{sources: []Source{source("g", "s", "1")}}
+	store, c := &storetest.Memory{}, &containers{sources: []Source{source("g", "s", "1")}}
 	dir := t.TempDir()
 	s := open(t, store, c, dir)
 	if err := s.DeleteLogGroup(t.Context(), "g"); err != nil {

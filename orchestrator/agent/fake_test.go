@@ -6,15 +6,14 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"drydock/alb"
 	"drydock/network"
 	"drydock/orchestrator"
+	"drydock/store/storetest"
 	"drydock/taskdefs"
-	"drydock/timeline"
 )
 
 const (
@@ -25,54 +24,10 @@ const (
 	taskB     = arnPrefix + "task/default/" + idB
 )
 
-// memory is a store.
-type memory struct {
-	mu     sync.Mutex
-	seq    int64
-	rows   map[string][]byte
-	events []timeline.Event
-}
-
-func (m *memory) NextSeq() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seq++
-	return m.seq
-}
-
-func (m *memory) Load(_ context.Context, kind string, each func(string, []byte) error) error {
-	for key, doc := range m.rows {
-		if rest, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(rest, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *memory) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for key, row := range rows {
-		if row == nil {
-			delete(m.rows, key)
-			continue
-		}
-		doc, err := json.Marshal(row)
-		if err != nil {
-			return err
-		}
-		m.rows[key] = doc
-	}
-	m.events = append(m.events, events...)
-	return nil
-}
-
 // house is everything around the agent.
 type house struct {
 	t           *testing.T
-	store       *memory
+	store       *storetest.Memory
 	tasks       map[string]*orchestrator.Task
 	definitions map[string]taskdefs.TaskDefinition
 	observed    map[string]orchestrator.TaskObservation
@@ -91,7 +46,7 @@ type house struct {
 // 172.31.0.11. Both run.
 func newHouse(t *testing.T, provider Provider) *house {
 	h := &house{
-		t: t, store: &memory{rows: map[string][]byte{}}, observed: map[string]orchestrator.TaskObservation{},
+		t: t, store: &storetest.Memory{}, observed: map[string]orchestrator.TaskObservation{},
 		protected: map[string]time.Time{}, balancers: []netip.Addr{netip.MustParseAddr("172.31.0.4")},
 		definitions: map[string]taskdefs.TaskDefinition{
 			arnPrefix + "task-definition/web:7": {

@@ -98,7 +98,7 @@ func TestFault_ActsSurvivesARestartAndEndsWithItsTask(t *testing.T) {
 	h.holes, h.faults = nil, nil
 	h.open(nil)
 	acts("after a restart")
-	if e := h.store.events[0]; e.Kind != timeline.Fault || e.Cause != 4711 || e.Subject != taskA || e.Data["status"] != "running" || e.Data["port"] != "3000" {
+	if e := h.store.Events[0]; e.Kind != timeline.Fault || e.Cause != 4711 || e.Subject != taskA || e.Data["status"] != "running" || e.Data["port"] != "3000" {
 		t.Errorf("the start is told as %+v", e)
 	}
 	if err := h.agent.endOfTasks(context.Background()); err != nil || len(h.agent.Faults()) != 3 {
@@ -111,7 +111,7 @@ func TestFault_ActsSurvivesARestartAndEndsWithItsTask(t *testing.T) {
 	if len(h.holes)+len(h.faults)+len(h.agent.Faults()) != 0 {
 		t.Errorf("after the task's end there are %v %v", h.holes, h.faults)
 	}
-	if e := h.store.events[len(h.store.events)-1]; e.Data["status"] != "stopped" || e.Cause != 99 || !strings.Contains(e.Message, "ended with its task") {
+	if e := h.store.Events[len(h.store.Events)-1]; e.Data["status"] != "stopped" || e.Cause != 99 || !strings.Contains(e.Message, "ended with its task") {
 		t.Errorf("the end is told as %+v", e)
 	}
 	h.open(nil)
@@ -136,7 +136,7 @@ func TestFault_RefusesWhatWouldHaveNoEffect(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "there is none") {
 		t.Errorf("loss of a task without a load balancer: %v", err)
 	}
-	if len(h.store.events) != 0 || len(h.agent.Faults()) != 0 {
+	if len(h.store.Events) != 0 || len(h.agent.Faults()) != 0 {
 		t.Error("a fault that was refused is kept")
 	}
 }
