@@ -291,9 +291,9 @@ func (d *daemon) Run(ctx context.Context) error {
 		defer close(d.halted)
 		failed <- serveUntil(parts, map[string]func(context.Context) error{
 			"security groups": func(ctx context.Context) error { return d.network.Enforce(ctx, d.enforcer, 10*time.Second) },
-			"addresses":       d.freeAddresses,
-			"housekeeping":    d.housekeeping,
-			"definitions":     d.forgetDefinitions,
+			"addresses":       d.every(5*time.Second, "free addresses", d.freeAddresses),
+			"housekeeping":    d.every(10*time.Minute, "drop what is old", d.dropOld),
+			"definitions":     d.every(2*time.Second, "forget deleted task definitions", d.forgetDefinitions),
 			"load balancer":   d.runNode,
 			"target health":   d.balancer.Run,
 			"listeners":       d.tryRefused,
@@ -328,54 +328,40 @@ func (d *daemon) stopServing() {
 	}
 }
 
+// every runs do every so often, until ctx ends. A failure is logged, and do runs again.
+func (d *daemon) every(pause time.Duration, what string, do func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-timer.C:
+			}
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				d.log.Error(what, "error", err)
+			}
+			timer.Reset(pause)
+		}
+	}
+}
+
 // freeAddresses gives addresses free when their quarantine ends.
 func (d *daemon) freeAddresses(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		if _, err := d.network.Expire(ctx, time.Now()); err != nil {
-			d.log.Error("free addresses", "error", err)
-		}
-		timer.Reset(5 * time.Second)
-	}
+	_, err := d.network.Expire(ctx, time.Now())
+	return err
 }
 
 // forgetDefinitions forgets deleted task definitions once no service and no task needs them.
 func (d *daemon) forgetDefinitions(ctx context.Context) error {
-	often := time.NewTicker(2 * time.Second)
-	defer often.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-often.C:
-		}
-		if err := d.definitions.Purge(ctx, d.scheduler.RefersTo, time.Now()); err != nil {
-			d.log.Error("forget deleted task definitions", "error", err)
-		}
-	}
+	return d.definitions.Purge(ctx, d.scheduler.RefersTo, time.Now())
 }
 
-// housekeeping drops, now and then, what has grown old: events and outcomes beyond those
-// that are kept, and the logs of tasks that are no longer known.
-func (d *daemon) housekeeping(ctx context.Context) error {
-	often := time.NewTicker(10 * time.Minute)
-	defer often.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-often.C:
-		}
-		if err := errors.Join(d.store.Prune(ctx), d.dropLogs(ctx)); err != nil {
-			d.log.Error("drop what is old", "error", err)
-		}
-	}
+// dropOld drops what has grown old: events and outcomes beyond those that are kept, and the
+// logs of tasks that are no longer known.
+func (d *daemon) dropOld(ctx context.Context) error {
+	return errors.Join(d.store.Prune(ctx), d.dropLogs(ctx))
 }
 
 // goesOn says what a daemon leaves running.
