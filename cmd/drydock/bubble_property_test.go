@@ -1,9 +1,7 @@
 package main
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -29,9 +27,6 @@ func (s step) String() string { return fmt.Sprintf("%s %d, wait %s", s.do, s.n, 
 
 // shapes of deployment that a sequence chooses from: minimum and maximum percent.
 var percents = [][2]int{{100, 200}, {50, 200}, {0, 100}, {50, 150}, {50, 100}, {100, 150}, {0, 200}}
-
-// long asks for many more sequences.
-var long = os.Getenv("DRYDOCK_TEST_LONG") != ""
 
 var (
 	drawStep = rapid.Custom(func(t *rapid.T) step {
@@ -65,21 +60,14 @@ var (
 
 // TestProperty_InvariantsHold plays random sequences of API calls and faults, under load, and
 // checks the invariants all along. When the faults have stopped the service becomes steady
-// with the tasks that are desired. DRYDOCK_TEST_LONG=1 plays many more.
+// with the tasks that are desired. The sequences are the same every time, unless asked
+// otherwise: see sequences.
 func TestProperty_InvariantsHold(t *testing.T) {
-	checks := "150"
-	switch {
-	case long:
-		checks = "100000"
-	case testing.Short() || raceDetector:
-		checks = "75"
+	checks := 150
+	if testing.Short() || raceDetector {
+		checks = 75
 	}
-	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		before := f.Value.String()
-		flag.Set("rapid.checks", checks)
-		defer flag.Set("rapid.checks", before)
-	}
-	flag.Set("rapid.nofailfile", "true")
+	sequences(t, checks, 100_000)
 	rapid.Check(t, func(rt *rapid.T) {
 		config := drawConfig.Draw(rt, "config")
 		steps := rapid.SliceOfN(drawStep, 1, 12).Draw(rt, "steps")
