@@ -26,13 +26,15 @@ func (p *planner) shifting(arn string) bool {
 	return s.Status == ServiceActive && d != nil && d.Shift != nil && d.RolloutState == RolloutInProgress
 }
 
-// keeps reports whether a deployment stays though it has no tasks: blue, until the clean-up.
+// keeps reports whether a deployment stays though it has no tasks: blue, until the clean-up. A
+// deployment that has failed and is not rolled back leaves the traffic to it.
 func (p *planner) keeps(arn, deployment string) bool {
-	if !p.shifting(arn) {
+	s := p.serviceNow(arn)
+	d := s.Primary()
+	if s.Status != ServiceActive || d == nil || d.Shift == nil || d.RolloutState == RolloutCompleted {
 		return false
 	}
-	sh := p.serviceNow(arn).Primary().Shift
-	return deployment == sh.Blue && sh.Stage != StageCleanUp
+	return deployment == d.Shift.Blue && d.Shift.Stage != StageCleanUp
 }
 
 // editShift returns the shift of the primary deployment for changing: a copy, made once a change.
