@@ -14,6 +14,7 @@ func (p *planner) shift(arn string) {
 		return
 	}
 	p.dropOld(arn)
+	p.chooseBlue(arn)
 	for p.stage(arn) {
 	}
 	p.steer(arn)

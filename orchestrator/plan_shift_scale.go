@@ -1,6 +1,9 @@
 package orchestrator
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // unbounded is the room for tasks of a deployment that shifts traffic: it starts all of green
 // beside all of blue, whatever maximumPercent says (ECS-147).
@@ -41,12 +44,34 @@ func shiftWants(s *Service, d *Deployment, released bool) int {
 }
 
 // released reports whether a deployment that was overtaken may go: no traffic is its own any
-// more, and blue has all its tasks, unless it has no healthy ones either.
+// more or, where it stands in the same target groups as blue, blue has all its tasks.
 func (p *planner) released(s *Service, d *Deployment) bool {
 	primary := s.Primary()
 	if primary.Shift.Stage == "" || !p.settled(primary) {
 		return false
 	}
 	blue := s.Deployment(primary.Shift.Blue)
-	return blue == nil || blue.HealthyCount >= s.DesiredCount || d.HealthyCount == 0
+	return blue == nil || d.HealthyCount == 0 || blue.HealthyCount >= s.DesiredCount || !besides(blue, d)
+}
+
+// besides reports whether the tasks of two deployments share their traffic.
+func besides(a, b *Deployment) bool {
+	return slices.EqualFunc(a.Targets(), b.Targets(), func(a, b LoadBalancer) bool { return a.TargetGroupARN == b.TargetGroupARN })
+}
+
+// chooseBlue makes another deployment blue where the one that was has no healthy task, and the
+// other has all that still answer: nobody would ever release it.
+func (p *planner) chooseBlue(arn string) {
+	s := p.serviceNow(arn)
+	blue := s.Deployment(s.Primary().Shift.Blue)
+	if s.Primary().Shift.Stage != StageReconcile || blue == nil || blue.HealthyCount > 0 {
+		return
+	}
+	for n := range s.Deployments {
+		d := &s.Deployments[n]
+		if d.ID != s.Primary().ID && d.HealthyCount > 0 && besides(blue, d) {
+			p.editShift(arn).Blue = d.ID
+			return
+		}
+	}
 }

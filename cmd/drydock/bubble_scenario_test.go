@@ -74,7 +74,7 @@ func TestScenario_1_GracefulDeployment(t *testing.T) {
 				for _, o := range old {
 					b.stoppedAs(o.ARN, orchestrator.ServiceSchedulerInitiated, rollingOut(b), 0)
 				}
-				b.saidInOrder(before, "has started 2 tasks", "registered 2 targets", "has stopped", "deregistered", "has begun draining connections", "deployment completed.", "has reached a steady state.")
+				b.saidInOrder(before, "has started 2 tasks", "registered", "has stopped", "deregistered", "has begun draining connections", "deployment completed.", "has reached a steady state.")
 			})
 		})
 	}
