@@ -134,8 +134,11 @@ func readDaemonConfig(c *cli.Context) (daemonConfig, error) {
 		return config, usagef("--vpc-cidr %q is not an IPv4 range of /16 to /27: it looks like 172.31.0.0/16", c.String("vpc-cidr"))
 	}
 	config.Credentials = c.String("credentials")
-	if _, err = agent.ParseProvider(config.Credentials); err != nil {
-		return config, usagef("--credentials: %v", err)
+	if err = checkCredentials(c.Context, config.Credentials); err != nil {
+		return config, err
+	}
+	if config.Hooks, err = hookDir(config.Hooks); err != nil {
+		return config, err
 	}
 	if config.Stale, err = parseFault(c.String("fault")); err != nil {
 		return config, err
@@ -164,6 +167,33 @@ func checkLoopback(listen string) error {
 		return nil
 	}
 	return usagef("--listen %q is not a loopback address: whoever reaches the API can run any container, so drydock listens on 127.0.0.1 only", listen)
+}
+
+// checkCredentials refuses credentials that no task could get.
+func checkCredentials(ctx context.Context, text string) error {
+	provider, err := agent.ParseProvider(text)
+	if err == nil && provider != nil {
+		_, err = provider.Retrieve(ctx)
+	}
+	if err != nil {
+		return usagef("--credentials %s: %v; `aws configure list-profiles` lists the profiles, and --credentials dummy needs none", text, err)
+	}
+	return nil
+}
+
+// hookDir returns the directory of hooks as commands are compared with it.
+func hookDir(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return "", usagef("--hooks %s: %v", dir, err)
+	}
+	if info, err := os.Stat(absolute); err != nil || !info.IsDir() {
+		return "", usagef("--hooks %s is not a directory: it holds the programs that lifecycle hooks may run, and has to be there first", dir)
+	}
+	return absolute, nil
 }
 
 // paces returns the schedulers' and the balancer's lags of a pace.

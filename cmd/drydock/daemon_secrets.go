@@ -15,7 +15,7 @@ func (d *daemon) openSecrets() (orchestrator.Secrets, error) {
 	}
 	local, err := secrets.Open(d.config.Secrets)
 	if err != nil {
-		return nil, fmt.Errorf("--secrets: %w", err)
+		return nil, fmt.Errorf("--secrets: %w; it is a directory with ssm/NAME, secretsmanager/NAME and s3/BUCKET/KEY, or a YAML or JSON file of names and values", err)
 	}
 	return local, nil
 }
