@@ -3,6 +3,7 @@ package alb
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -35,6 +36,8 @@ const (
 	reasonInitialChecks      = "Elb.InitialHealthChecking"
 	descriptionInitialChecks = "Initial health checks in progress"
 
+	reasonTimeout = "Target.Timeout"
+
 	reasonDeregistration      = "Target.DeregistrationInProgress"
 	descriptionDeregistration = "Target deregistration is in progress"
 )
@@ -53,6 +56,7 @@ var moves = map[State][]State{
 type change struct {
 	to                          State
 	reason, description, detail string
+	blocked                     string // what the security groups do not let through, if that is why
 	cause                       int64
 }
 
@@ -70,10 +74,14 @@ func (x *tx) advance(r *registration, c change) bool {
 	if c.to == Initial || c.to == Healthy || c.to == Unhealthy {
 		next.Health, next.Checked = c.to, true
 	}
-	seq := x.eventBecause(c.cause, timeline.TargetState, r.TargetGroup, message(r, c), map[string]string{
+	data := map[string]string{
 		"target": address(r.Target), "task": r.Target.Task, "registration": r.ID,
 		"from": string(r.State), "to": string(c.to), "reason": c.reason, "detail": c.detail,
-	})
+	}
+	if c.blocked != "" {
+		data["blocked"] = c.blocked
+	}
+	seq := x.eventBecause(c.cause, timeline.TargetState, r.TargetGroup, message(r, c), data)
 	if c.to == Draining {
 		next.Cause = seq
 	}
@@ -88,6 +96,9 @@ func message(r *registration, c change) string {
 	}
 	if c.detail != "" {
 		m += "; " + c.detail
+	}
+	if c.blocked != "" {
+		m += "; " + c.blocked
 	}
 	return m
 }
@@ -168,8 +179,31 @@ func (x *tx) healthChanged(h node.HealthChange) {
 		c.reason, c.description = "", ""
 	case Initial:
 		c.reason, c.description = reasonInitialChecks, descriptionInitialChecks
+	case Unhealthy:
+		if c.reason == reasonTimeout {
+			c.blocked = x.blocked(r)
+		}
 	}
 	x.advance(r, c)
+}
+
+// blocked says what the security groups keep away from a target that does not answer: what is
+// sent to its port, or else its health checks.
+func (x *tx) blocked(r *registration) string {
+	at, err := netip.ParseAddr(r.Target.ID)
+	if err != nil {
+		return ""
+	}
+	tg := x.targetGroups.rows[r.TargetGroup]
+	checked, _ := strconv.Atoi(tg.HealthCheck.portFor(r.Target))
+	for _, lb := range x.uses()[r.TargetGroup] {
+		for _, port := range []int{r.Target.Port, checked} {
+			if text := x.b.network.Blocked(x.loadBalancers.rows[lb].VPCAddress, netip.AddrPortFrom(at, uint16(port))); text != "" {
+				return text
+			}
+		}
+	}
+	return ""
 }
 
 // TargetHealth is a target and its health, as described.

@@ -29,6 +29,9 @@ type Network interface {
 	// Changed returns a new channel of size 1 that holds a token when what DialFrom returns may
 	// have changed.
 	Changed() <-chan struct{}
+	// Blocked says what keeps a TCP connection from a load balancer's address away from a task's
+	// address and port; empty if nothing is known to.
+	Blocked(from netip.Addr, to netip.AddrPort) string
 	// DeleteInterface releases an interface's address; one that is gone is no error.
 	DeleteInterface(ctx context.Context, id string, now time.Time) error
 }

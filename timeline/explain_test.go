@@ -286,6 +286,44 @@ func TestExplain_Stories(t *testing.T) {
 				4.0 fail 504 connect_timeout on=A state=healthy took=10`,
 			code: ConnectDropped, confidence: Possible, sentence: []string{"did not answer the connection attempt within 10 s"}, chain: "request target task", states: "healthy RUNNING",
 		},
+		"security group that the task was started in (WHY-011)": {
+			story: running + `
+				4.0  fail 504 connect_timeout on=A state=initial failopen=true took=10 n=3
+				14.5 target A initial unhealthy reason=Target.Timeout blocked=no_inbound_rule_of_the_task's_security_group_sg-7_(shut)_lets_tcp/3000_in < running`,
+			code: SecurityGroup, confidence: Certain,
+			sentence: []string{"Connections to task aaaaaaaa (orders:12) on 172.31.0.7:3000 got no answer for 10 s: no inbound rule of the task's security group sg-7 (shut) lets tcp/3000 in (CreateService by terraform)."},
+			chain:    "request target task target-state task-state task-state decision deployment api-call", states: "initial RUNNING",
+		},
+		"restarted in place (WHY-010)": {
+			story: running + `
+				5.2 exit A app 1 restart=1                           < running
+				6.0 restart A app
+				5.0 fail 502 target_closed_inflight on=A state=healthy took=0.15
+				5.3 fail 502 conn_refused on=A state=healthy n=4`,
+			code: ContainerRestart, confidence: Certain,
+			sentence: []string{"Container app of task aaaaaaaa (orders:12) exited with code 1 and its restartPolicy started it again in place, 800 ms later; its target stayed registered (healthy) and refused 4 connections and cut 1 request."},
+			chain:    "request target task exit task-state task-state decision deployment api-call", states: "healthy RUNNING",
+		},
+		"restarted in place, not listening yet": {
+			story: running + `
+				5.2 exit A app 137 restart=1 oom=true                < running
+				6.0 restart A app
+				6.5 fail 502 conn_refused on=A state=healthy n=2`,
+			code: ContainerRestart, confidence: Likely,
+			sentence: []string{"was killed at its memory limit (OutOfMemoryError, exit code 137) and its restartPolicy started it again in place", "refused 2 connections"},
+			chain:    "request target task exit task-state task-state decision deployment api-call", states: "healthy RUNNING",
+		},
+		"a restart long ago is not the reason": {
+			story: running + `
+				5.2 exit A app 1 restart=1                           < running
+				6.0 restart A app
+				95.0 api StopTask aws-cli                            < none
+				95.1 task A RUNNING DEACTIVATING desiredStatus=STOPPED stopCode=UserInitiated
+				95.2 signal A SIGTERM stopTimeout=30
+				96.0 fail 502 conn_refused on=A state=healthy`,
+			code: StopWhileRegistered, confidence: Certain, sentence: []string{"was stopped with StopTask by aws-cli"},
+			chain: "request target task signal task-state api-call", states: "healthy DEACTIVATING",
+		},
 		"address gone": {
 			story: running + `
 				1.0 exit A app 1                                     < running

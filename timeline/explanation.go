@@ -144,6 +144,7 @@ const (
 	NotRegisteredYet    Code = "not-registered-yet"           // the first tasks are still starting
 	OutOfMemory         Code = "oom"                          // killed at its memory limit
 	ContainerExit       Code = "container-exit"               // the container exited by itself
+	ContainerRestart    Code = "container-restart"            // the container was restarted in place by its restart policy
 	AnsweredByTarget    Code = "target-made"                  // the application answered 5xx itself
 	TargetTLS           Code = "target-tls"                   // no TLS session with the target
 	ProtocolVersion     Code = "proto"                        // the target group speaks another version of HTTP

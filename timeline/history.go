@@ -23,7 +23,8 @@ type history struct {
 type life struct {
 	states  []Event
 	signals []Event
-	exits   []Event
+	exits   []Event // for good
+	bounces []Event // exits that a restart policy answers, and the restarts
 	faults  []Event // injected ones
 	targets []Event // states of its targets, in all target groups
 }
@@ -61,7 +62,14 @@ func (h *history) file(e Event) {
 		l.signals = append(l.signals, e)
 	case Exit:
 		l := h.open(subject(e, "task"))
+		if e.Data["restart"] != "" {
+			l.bounces = append(l.bounces, e)
+			break
+		}
 		l.exits = append(l.exits, e)
+	case Restart:
+		l := h.open(subject(e, "task"))
+		l.bounces = append(l.bounces, e)
 	case Fault:
 		l := h.open(subject(e, "task"))
 		l.faults = append(l.faults, e)
@@ -197,6 +205,19 @@ func (l *life) stateAt(t time.Time) (Event, bool) {
 		return Event{}, false
 	}
 	return lastBefore(l.states, t, anyEvent)
+}
+
+// bounce returns the last exit up to t that a restart policy answered, and the restart that
+// followed, if it has.
+func (l *life) bounce(t time.Time) (exit, back Event) {
+	if l == nil {
+		return
+	}
+	exit, _ = lastBefore(l.bounces, t, func(e Event) bool { return e.Kind == Exit })
+	back, _ = firstAfter(l.bounces, exit.Time, func(e Event) bool {
+		return e.Kind == Restart && e.Data["container"] == exit.Data["container"]
+	})
+	return exit, back
 }
 
 // data returns the value under key that the task's state events gave last, at t or before;

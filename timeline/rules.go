@@ -22,17 +22,17 @@ type finding struct {
 
 // rules are tried in order for requests of a cause.
 var rules = map[Cause][]rule{
-	ConnRefused:            {outOfMemory, stoppedByUser, chosenAfterDeregistration, signalledFirst, containerExited, notListeningYet, failedOpen},
+	ConnRefused:            {restartedInPlace, outOfMemory, stoppedByUser, chosenAfterDeregistration, signalledFirst, containerExited, notListeningYet, failedOpen},
 	ConnRefusedDraining:    {outOfMemory, stoppedByUser, chosenAfterDeregistration, signalledFirst, containerExited},
-	ICMPUnreachable:        {outOfMemory, stoppedByUser, addressGone, chosenAfterDeregistration, containerExited},
-	TargetClosedInflight:   {outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, raced},
-	KeepaliveRace:          {outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, idleConnectionClosed},
-	TruncatedResponse:      {outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(Truncated)},
+	ICMPUnreachable:        {restartedInPlace, outOfMemory, stoppedByUser, addressGone, chosenAfterDeregistration, containerExited},
+	TargetClosedInflight:   {restartedInPlace, outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, raced},
+	KeepaliveRace:          {restartedInPlace, outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, idleConnectionClosed},
+	TruncatedResponse:      {restartedInPlace, outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(Truncated)},
 	DeregDelayElapsed:      {faultOnTheWay, faultBehind, neverConnected(outOfMemory), neverConnected(stoppedByUser), neverConnected(containerExited), cutByDrainEnd},
 	NoRegisteredTargets:    {nothingDesired, lastTaskStopped, oldTasksStoppedFirst, noTaskSurvived, notRegisteredYet},
 	AllTargetsUnused:       {nothingDesired, lastTaskStopped, oldTasksStoppedFirst, noTaskSurvived, notRegisteredYet},
-	ConnectTimeout:         {faultOnTheWay, addressGone, securityGroupChanged, unanswered},
-	ConnectTimeoutDraining: {faultOnTheWay, addressGone, securityGroupChanged, unanswered},
+	ConnectTimeout:         {faultOnTheWay, addressGone, securityGroupChanged, securityGroupBlocks, unanswered},
+	ConnectTimeoutDraining: {faultOnTheWay, addressGone, securityGroupChanged, securityGroupBlocks, unanswered},
 	ResponseTimeout:        {faultOnTheWay, faultBehind, frozen, found(IdleTimeout)},
 	ContentLengthShort:     {found(ShortBody)},
 	BadResponse:            {found(Malformed)},
@@ -40,7 +40,7 @@ var rules = map[Cause][]rule{
 	ClientGone:             {faultOnTheWay, faultBehind, found(ClientLeft)},
 	TargetMade:             {faultBehind, found(AnsweredByTarget)},
 	BadTransferEncoding:    {found(RequestEncoding)},
-	TargetTLSError:         {outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(TargetTLS)},
+	TargetTLSError:         {restartedInPlace, outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(TargetTLS)},
 	TargetTLSTimeout:       {faultOnTheWay, frozen, found(TargetTLS)},
 	ProtocolMismatch:       {found(ProtocolVersion)},
 	TransformFailed:        {found(TransformBroken)},
@@ -68,6 +68,25 @@ func because(code Code, c Confidence, root Event) (finding, bool) {
 }
 
 func no() (finding, bool) { return finding{}, false }
+
+// restartedInPlace: a container had exited and its restart policy started it again, while the
+// target stayed registered (WHY-010). For as long as it takes to listen again that is inferred.
+func restartedInPlace(s *scene) (finding, bool) {
+	exit, back := s.life.bounce(s.o.End.Add(exitLag))
+	if exit.Seq == 0 || s.stop.exit.Time.After(exit.Time) || s.stop.term.Time.After(exit.Time) {
+		return no()
+	}
+	switch {
+	case back.Seq == 0 || !s.o.Start.After(back.Time):
+		return because(ContainerRestart, Certain, exit)
+	case s.o.Start.Before(back.Time.Add(listenLag)) && s.o.Cause == ConnRefused:
+		return because(ContainerRestart, Likely, exit)
+	}
+	return no()
+}
+
+// listenLag is for how long after a restart a refused connection is put down to it.
+const listenLag = 30 * time.Second
 
 func outOfMemory(s *scene) (finding, bool) {
 	if s.stop.exit.Data["oom"] != "true" {
@@ -238,6 +257,20 @@ func securityGroupChanged(s *scene) (finding, bool) {
 	}
 	return because(SecurityGroup, Likely, change)
 }
+
+// securityGroupBlocks: when the target did not answer its health checks, the network knew that
+// no rule of the security groups lets the load balancer through to it (WHY-011).
+func securityGroupBlocks(s *scene) (finding, bool) {
+	e, _ := lastBefore(s.target, s.o.End.Add(blockedLag), func(e Event) bool { return e.Data["blocked"] != "" || e.Data["to"] == "healthy" })
+	if e.Data["blocked"] == "" {
+		return no()
+	}
+	return because(SecurityGroup, Certain, e)
+}
+
+// blockedLag is how much later than a request's failure a target may be found unhealthy for the
+// same reason.
+const blockedLag = time.Minute
 
 // securityGroups returns the ids of the security groups that the target's address was put in, if known.
 func (s *scene) securityGroups() string {

@@ -83,6 +83,19 @@ func tellContainerExit(t *telling) string {
 		exit.Data["container"], t.who(), how, t.first.chosenState(), t.damage())
 }
 
+func tellContainerRestart(t *telling) string {
+	exit := t.root
+	how := "exited with code " + cmp.Or(exit.Data["exitCode"], "unknown")
+	if exit.Data["oom"] == "true" {
+		how = "was killed at its memory limit (OutOfMemoryError, exit code " + cmp.Or(exit.Data["exitCode"], "137") + ")"
+	}
+	text := fmt.Sprintf("Container %s of %s %s and its restartPolicy started it again in place", exit.Data["container"], t.who(), how)
+	if _, back := t.life.bounce(exit.Time); back.Seq != 0 {
+		text += ", " + seconds(back.Time.Sub(exit.Time)) + " later"
+	}
+	return fmt.Sprintf("%s; its target stayed registered (%s) and %s.", text, t.first.chosenState(), t.damage())
+}
+
 func tellNotListeningYet(t *telling) string {
 	text := fmt.Sprintf("No target of %s was healthy, so the load balancer failed open to %s, which was still initial and not listening on %s yet; it %s.",
 		t.group(), t.who(), t.o.Target.Address, t.damage())
@@ -164,6 +177,9 @@ func tellFrozen(t *telling) string {
 }
 
 func tellSecurityGroup(t *telling) string {
+	if blocked := t.root.Data["blocked"]; blocked != "" {
+		return fmt.Sprintf("Connections to %s on %s got no answer for 10 s: %s%s.", t.who(), t.o.Target.Address, blocked, t.byCall(t.root))
+	}
 	return fmt.Sprintf("Connections to %s on %s got no answer for 10 s, since a security group changed %s before the first failure: %s%s.",
 		t.who(), t.o.Target.Address, seconds(t.window.From.Sub(t.root.Time)), describe(t.root), t.byCall(t.root))
 }

@@ -64,6 +64,13 @@ func init() { // the sentences' helpers use the table's types: this breaks the c
 			fix:         []string{"app: see its last log lines before the exit (drydock logs)", "run more than one task, so that the others carry the load"},
 			falsifiedBy: "the exited container is not the one that serves the requests",
 		},
+		ContainerRestart: {
+			sentence: tellContainerRestart,
+			why:      "With a restartPolicy the agent starts a container again in place: the task stays RUNNING, its target registered, and no service event tells of it.",
+			fix: []string{"app: see its last log lines before the exit (drydock logs)", "restartPolicy.enabled false: ECS then replaces the task, and deregisters its target",
+				"run more than one task, so that the others carry the load"},
+			falsifiedBy: "the container that was restarted is not the one that serves the requests",
+		},
 		NotListeningYet: {
 			sentence:    tellNotListeningYet,
 			why:         "With no healthy target the load balancer fails open: it routes to every registered target, ready or not.",
@@ -118,7 +125,7 @@ func init() { // the sentences' helpers use the table's types: this breaks the c
 			sentence:    tellSecurityGroup,
 			why:         "A security group drops what no rule allows, silently: the connection attempt times out after 10 s.",
 			fix:         []string{"allow the container port from the load balancer's security group (authorize-security-group-ingress)"},
-			falsifiedBy: "the tasks' group still allows the load balancer's group on the container port",
+			falsifiedBy: "the tasks' group allows the load balancer's group on the container port",
 		},
 		AddressGone: {
 			sentence: tellAddressGone,

@@ -19,7 +19,7 @@ import (
 //	api StopTask aws-cli            an API call and its caller
 //	deploy / decide / say           deployment, decision and service event of service orders
 //	task A RUNNING DEACTIVATING     from and to (- for none)
-//	signal A SIGTERM  ·  exit A app 137  ·  target A healthy draining
+//	signal A SIGTERM  ·  exit A app 137  ·  restart A app  ·  target A healthy draining
 //	fault A network-latency running    (or stopped)
 //	net sg-1 MESSAGE  ·  config SUBJECT
 //	fail 502 conn_refused on=A state=healthy n=39 every=0.1 took=3.0
@@ -139,6 +139,10 @@ func eventOf(verb string, args []string, data map[string]string) Event {
 		if len(args) > 2 {
 			data["exitCode"] = args[2]
 		}
+	case "restart":
+		task()
+		e.Kind, data["container"] = Restart, args[1]
+		e.Message = "container " + args[1] + " was started again by its restart policy"
 	case "target":
 		e.Kind, e.Subject = TargetState, ordersTG
 		data["targetGroup"], data["target"], data["task"], data["from"], data["to"] = ordersTG, addressOf(args[0]), taskARN(args[0]), args[1], args[2]

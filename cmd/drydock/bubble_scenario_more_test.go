@@ -249,6 +249,10 @@ func TestScenario_15_RestartPolicy(t *testing.T) {
 		if said := b.said()[before:]; len(said) > 0 {
 			t.Errorf("ECS said %q", said)
 		}
-		b.explained(timeline.ContainerExit)
+		for _, c := range b.explained(timeline.ContainerRestart) {
+			if !strings.Contains(c.Sentence, "its restartPolicy started it again in place") {
+				t.Errorf("why says %s", c.Sentence)
+			}
+		}
 	})
 }

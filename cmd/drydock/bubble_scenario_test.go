@@ -187,8 +187,8 @@ func TestScenario_7_SecurityGroupInTheWay(t *testing.T) {
 		if failed != 3 {
 			t.Errorf("%d tasks failed their health checks, the breaker trips at 3:\n%s", failed, b.story())
 		}
-		for _, c := range b.explained(timeline.ConnectDropped, timeline.StoppedFirst, timeline.NoTaskSurvived) {
-			if c.Code == timeline.ConnectDropped && !strings.Contains(c.Sentence, "A security group") {
+		for _, c := range b.explained(timeline.SecurityGroup, timeline.StoppedFirst, timeline.NoTaskSurvived) {
+			if c.Code == timeline.SecurityGroup && !strings.Contains(c.Sentence, "no inbound rule of the task's security group "+shut.ID+" (shut) lets tcp/80 in") {
 				t.Errorf("why says %s", c.Sentence)
 			}
 		}

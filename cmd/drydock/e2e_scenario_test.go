@@ -344,6 +344,7 @@ func securityGroup(s scenes) {
 		return nil
 	})
 	s.said("Amazon ECS replaced 1 tasks due to an unhealthy status.")
+	s.explains(timeline.SecurityGroup, "no inbound rule of the task's security group "+shut+" (shut) lets tcp/3000 in")
 	s.change(map[string]any{"networkConfiguration": network(), "deploymentConfiguration": bounds(100, 200, false)})
 	s.completed()
 	s.checkNoRequestFails()
@@ -374,6 +375,17 @@ func restartPolicy(s scenes) {
 	}
 	if now := s.tasks("RUNNING"); len(now) != 1 || *now[0].TaskArn != *task.TaskArn || len(s.described().Events) != before {
 		s.Errorf("%d tasks, %d events after %d", len(now), len(s.described().Events), before)
+	}
+	s.explains(timeline.ContainerRestart, "exited with code 3 and its restartPolicy started it again in place")
+}
+
+// explains wants why to tell of failures in those words.
+func (s scenes) explains(code timeline.Code, words string) {
+	s.Helper()
+	var e timeline.Explanation
+	s.JSON(&e, "why", "--since", max(time.Second, time.Since(s.begun)).String())
+	if !slices.ContainsFunc(e.Clusters, func(c timeline.Cluster) bool { return c.Code == code && strings.Contains(c.Sentence, words) }) {
+		s.Errorf("why does not say %s %q: %+v", code, words, e.Clusters)
 	}
 }
 
