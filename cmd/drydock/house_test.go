@@ -37,6 +37,8 @@ var rooms = map[string][]string{
 	"orchestrator/docker": {"orchestrator", "taskdefs", "network"},
 	"secrets":             {},
 	"store":               {"taskdefs", "network", "alb", "acm", "orchestrator", "timeline"},
+	"store/storetest":     {"timeline"},
+	"awsapi/apitest":      {"awsapi", "store/storetest"},
 	"awsapi":              {"taskdefs", "network", "alb", "acm", "cloudwatch", "cloudwatch/logs", "autoscaling", "iam", "orchestrator", "timeline"},
 	"examples":            {},
 	"bench":               {"timeline", "awsapi", "orchestrator/docker"},
