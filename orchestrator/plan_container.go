@@ -121,6 +121,9 @@ func (p *planner) sayExit(t *Task, c *TaskContainer, o ContainerObservation, the
 	if o.OOMKilled {
 		data["oom"] = "true"
 	}
+	if !o.FinishedAt.IsZero() {
+		data["finishedAt"] = o.FinishedAt.UTC().Format(time.RFC3339Nano)
+	}
 	if then != "" {
 		data["restart"] = strconv.Itoa(c.RestartCount)
 	}
@@ -153,5 +156,5 @@ func (p *planner) containerVanished(i, n int) {
 	t.Version++
 	t.Cause = p.event(timeline.Exit, t.ARN, t.Cause,
 		fmt.Sprintf("container %s of task %s is gone: it was removed from outside", c.Name, t.ID),
-		taskData(t, map[string]string{"container": c.Name}))
+		taskData(t, map[string]string{"container": c.Name, "outside": "remove"}))
 }

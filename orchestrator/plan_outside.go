@@ -51,16 +51,16 @@ func (p *planner) observePause(i, n int, o ContainerObservation) {
 		return
 	}
 	t := p.edit(i)
-	message := "was paused from outside: it answers nothing until it is unpaused"
+	message, outside := "was paused from outside: it answers nothing until it is unpaused", "pause"
 	t.Containers[n].PausedAt = p.in.Now
 	if !paused {
-		message, t.Containers[n].PausedAt = "goes on", time.Time{}
+		message, outside, t.Containers[n].PausedAt = "goes on", "unpause", time.Time{}
 	}
 	if o.Status != ContainerRunning {
 		return
 	}
 	t.Cause = p.event(timeline.Warning, t.ARN, t.Cause, fmt.Sprintf("container %s of task %s %s", c.Name, t.ID, message),
-		taskData(t, map[string]string{"container": c.Name, "outside": "pause"}))
+		taskData(t, map[string]string{"container": c.Name, "outside": outside}))
 }
 
 // containerHealth ignores a health check that is only baked into the image (ECS-043). The engine

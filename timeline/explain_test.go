@@ -31,14 +31,7 @@ var stopTaskStory = running + `
 `
 
 func TestExplain_Stories(t *testing.T) {
-	for name, test := range map[string]struct {
-		story      string
-		code       Code
-		confidence Confidence
-		sentence   []string // parts of it
-		chain      string   // kinds
-		states     string   // of target and task
-	}{
+	checkStories(t, map[string]explained{
 		"StopTask signals before it deregisters (WHY-004)": {
 			story: stopTaskStory, code: StopWhileRegistered, confidence: Certain,
 			sentence: []string{"Task aaaaaaaa (orders:12)", "with StopTask by aws-cli", "still registered (healthy)", "refused 39 connections and cut 2 requests", "until ECS deregistered it 5.4 s after the stop signal"},
@@ -438,7 +431,22 @@ func TestExplain_Stories(t *testing.T) {
 			story: `3.1 fail 503 no_registered_targets`,
 			code:  UnknownReason, confidence: Unsure, sentence: []string{"I don't know. The load balancer saw no_registered_targets at target group orders."}, chain: "request target", states: "none",
 		},
-	} {
+	})
+}
+
+// explained is a story and how it must be explained.
+type explained struct {
+	story      string
+	code       Code
+	confidence Confidence
+	sentence   []string // parts of it
+	chain      string   // kinds
+	states     string   // of target and task
+}
+
+func checkStories(t *testing.T, stories map[string]explained) {
+	t.Helper()
+	for name, test := range stories {
 		t.Run(name, func(t *testing.T) {
 			e := told(t, test.story).explain()
 			if len(e.Clusters) != 1 {

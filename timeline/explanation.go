@@ -145,6 +145,8 @@ const (
 	OutOfMemory         Code = "oom"                          // killed at its memory limit
 	ContainerExit       Code = "container-exit"               // the container exited by itself
 	ContainerRestart    Code = "container-restart"            // the container was restarted in place by its restart policy
+	Disconnected        Code = "network-lost"                 // somebody took the task's network interface away
+	Paused              Code = "paused"                       // somebody paused a container of the task
 	AnsweredByTarget    Code = "target-made"                  // the application answered 5xx itself
 	TargetTLS           Code = "target-tls"                   // no TLS session with the target
 	ProtocolVersion     Code = "proto"                        // the target group speaks another version of HTTP

@@ -26,6 +26,7 @@ type life struct {
 	exits   []Event // for good
 	bounces []Event // exits that a restart policy answers, and the restarts
 	faults  []Event // injected ones
+	outside []Event // what somebody else than ECS did to its containers
 	targets []Event // states of its targets, in all target groups
 }
 
@@ -53,6 +54,10 @@ func newHistory(events []Event) *history {
 
 // file puts e where it will be looked for.
 func (h *history) file(e Event) {
+	if e.Data["outside"] != "" {
+		l := h.open(subject(e, "task"))
+		l.outside = append(l.outside, e)
+	}
 	switch e.Kind {
 	case TaskState:
 		l := h.open(subject(e, "task"))

@@ -22,26 +22,26 @@ type finding struct {
 
 // rules are tried in order for requests of a cause.
 var rules = map[Cause][]rule{
-	ConnRefused:            {restartedInPlace, outOfMemory, stoppedByUser, chosenAfterDeregistration, signalledFirst, containerExited, notListeningYet, failedOpen},
-	ConnRefusedDraining:    {outOfMemory, stoppedByUser, chosenAfterDeregistration, signalledFirst, containerExited},
-	ICMPUnreachable:        {restartedInPlace, outOfMemory, stoppedByUser, addressGone, chosenAfterDeregistration, containerExited},
-	TargetClosedInflight:   {restartedInPlace, outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, raced},
-	KeepaliveRace:          {restartedInPlace, outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, idleConnectionClosed},
-	TruncatedResponse:      {restartedInPlace, outOfMemory, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(Truncated)},
-	DeregDelayElapsed:      {faultOnTheWay, faultBehind, neverConnected(outOfMemory), neverConnected(stoppedByUser), neverConnected(containerExited), cutByDrainEnd},
+	ConnRefused:            {restartedInPlace, outOfMemory, cutOff, stoppedByUser, chosenAfterDeregistration, signalledFirst, containerExited, notListeningYet, failedOpen},
+	ConnRefusedDraining:    {outOfMemory, cutOff, stoppedByUser, chosenAfterDeregistration, signalledFirst, containerExited},
+	ICMPUnreachable:        {restartedInPlace, outOfMemory, cutOff, stoppedByUser, addressGone, chosenAfterDeregistration, containerExited},
+	TargetClosedInflight:   {restartedInPlace, outOfMemory, cutOff, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, raced},
+	KeepaliveRace:          {restartedInPlace, outOfMemory, cutOff, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, idleConnectionClosed},
+	TruncatedResponse:      {restartedInPlace, outOfMemory, cutOff, killedAtStopTimeout, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(Truncated)},
+	DeregDelayElapsed:      {faultOnTheWay, faultBehind, cutOff, heldUp, neverConnected(outOfMemory), neverConnected(stoppedByUser), neverConnected(containerExited), cutByDrainEnd},
 	NoRegisteredTargets:    {nothingDesired, lastTaskStopped, oldTasksStoppedFirst, noTaskSurvived, notRegisteredYet},
 	AllTargetsUnused:       {nothingDesired, lastTaskStopped, oldTasksStoppedFirst, noTaskSurvived, notRegisteredYet},
-	ConnectTimeout:         {faultOnTheWay, addressGone, securityGroupChanged, securityGroupBlocks, unanswered},
-	ConnectTimeoutDraining: {faultOnTheWay, addressGone, securityGroupChanged, securityGroupBlocks, unanswered},
-	ResponseTimeout:        {faultOnTheWay, faultBehind, frozen, found(IdleTimeout)},
+	ConnectTimeout:         {faultOnTheWay, cutOff, heldUp, addressGone, securityGroupChanged, securityGroupBlocks, unanswered},
+	ConnectTimeoutDraining: {faultOnTheWay, cutOff, heldUp, addressGone, securityGroupChanged, securityGroupBlocks, unanswered},
+	ResponseTimeout:        {faultOnTheWay, faultBehind, cutOff, heldUp, frozen, found(IdleTimeout)},
 	ContentLengthShort:     {found(ShortBody)},
 	BadResponse:            {found(Malformed)},
 	ResponseHeaderTooLarge: {found(ResponseHeader)},
-	ClientGone:             {faultOnTheWay, faultBehind, found(ClientLeft)},
+	ClientGone:             {faultOnTheWay, faultBehind, cutOff, heldUp, found(ClientLeft)},
 	TargetMade:             {faultBehind, found(AnsweredByTarget)},
 	BadTransferEncoding:    {found(RequestEncoding)},
-	TargetTLSError:         {restartedInPlace, outOfMemory, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(TargetTLS)},
-	TargetTLSTimeout:       {faultOnTheWay, frozen, found(TargetTLS)},
+	TargetTLSError:         {restartedInPlace, outOfMemory, cutOff, stoppedByUser, signalledFirst, exitedAtSignal, containerExited, found(TargetTLS)},
+	TargetTLSTimeout:       {faultOnTheWay, cutOff, heldUp, frozen, found(TargetTLS)},
 	ProtocolMismatch:       {found(ProtocolVersion)},
 	TransformFailed:        {found(TransformBroken)},
 	LocationTooLong:        {found(LongLocation)},
@@ -170,6 +170,9 @@ func containerExited(s *scene) (finding, bool) {
 		return no()
 	}
 	ended := with("stopCode", "EssentialContainerExited")
+	if st.exit.Time.After(s.o.End.Add(exitLag)) {
+		return because(ContainerExit, Likely, st.exit) // it was noticed late
+	}
 	if _, ok := firstAfter(s.life.states, st.exit.Time.Add(-exitLag), ended); ok {
 		return because(ContainerExit, Certain, st.exit)
 	}

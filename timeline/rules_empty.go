@@ -20,7 +20,7 @@ func lastTaskStopped(s *scene) (finding, bool) {
 	if ok && operation(call) == "StopTask" {
 		return because(LastTaskStopped, Certain, left)
 	}
-	if s.lifeOf(left).data("stopCode", s.o.Start) != "UserInitiated" {
+	if _, failed := s.failure(s.lifeOf(left)); failed || s.lifeOf(left).data("stopCode", s.o.Start) != "UserInitiated" {
 		return no()
 	}
 	return because(LastTaskStopped, Likely, left)
@@ -79,7 +79,7 @@ func (s *scene) failure(l *life) (Event, bool) {
 	}
 	return lastBefore(l.states, s.o.Start.Add(skew), func(e Event) bool {
 		code := e.Data["stopCode"]
-		return code == "EssentialContainerExited" || code == "TaskFailedToStart" || strings.Contains(e.Data["reason"], "failed")
+		return code == "EssentialContainerExited" || code == "TaskFailedToStart" || strings.Contains(e.Data["reason"], "failed") || strings.Contains(e.Data["reason"], "from outside")
 	})
 }
 

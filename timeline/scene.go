@@ -111,7 +111,10 @@ func (s *scene) exit(st stop) Event {
 	if oom := first(s.life.exits, until, func(e Event) bool { return counts(e) && e.Data["oom"] == "true" }); oom.Seq != 0 {
 		return oom
 	}
-	return first(s.life.exits, until, counts)
+	if exit := first(s.life.exits, until, counts); exit.Seq != 0 {
+		return exit
+	}
+	return first(s.life.exits, s.o.End.Add(noticed), func(e Event) bool { return counts(e) && endedBefore(e, s.o.End) })
 }
 
 // isKilled reports whether exit is the end that SIGKILL makes when stopTimeout has passed after term.

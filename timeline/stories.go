@@ -71,6 +71,16 @@ func init() { // the sentences' helpers use the table's types: this breaks the c
 				"run more than one task, so that the others carry the load"},
 			falsifiedBy: "the container that was restarted is not the one that serves the requests",
 		},
+		Disconnected: {
+			sentence: tellDisconnected,
+			why:      "A task without its network interface answers nobody; its target stays registered until that is noticed. ECS then replaces the task.",
+			fix:      []string{"leave the networks of tasks to ECS: stop a task with aws ecs stop-task, cut it off with drydock fault"},
+		},
+		Paused: {
+			sentence: tellPaused,
+			why:      "The kernel accepts connections for a container that is paused: only the answers fail to come, until health checks have failed often enough.",
+			fix:      []string{"docker unpause the container, or wait until health checks have it replaced", "shorten the health check (interval × unhealthy threshold)"},
+		},
 		NotListeningYet: {
 			sentence:    tellNotListeningYet,
 			why:         "With no healthy target the load balancer fails open: it routes to every registered target, ready or not.",

@@ -21,6 +21,7 @@ import (
 //	task A RUNNING DEACTIVATING     from and to (- for none)
 //	signal A SIGTERM  ·  exit A app 137  ·  restart A app  ·  target A healthy draining
 //	fault A network-latency running    (or stopped)
+//	outside A disconnect            (or pause, unpause)
 //	net sg-1 MESSAGE  ·  config SUBJECT
 //	fail 502 conn_refused on=A state=healthy n=39 every=0.1 took=3.0
 //	ok n=10 on=A
@@ -152,6 +153,9 @@ func eventOf(verb string, args []string, data map[string]string) Event {
 	case "fault":
 		task()
 		e.Kind, data["fault"], data["status"], data["what"] = Fault, args[1], args[2], args[1]+" of "+data["trafficType"]+" "+data["port"]
+	case "outside":
+		task()
+		e.Kind, data["outside"] = map[bool]Kind{true: Network, false: Warning}[args[1] == "disconnect"], args[1]
 	case "net":
 		e.Kind, e.Subject, e.Message = Network, args[0], data["message"]
 	case "config":
