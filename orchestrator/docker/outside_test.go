@@ -6,6 +6,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 
+	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
 )
 
@@ -54,6 +55,34 @@ func (o people) Disconnect(task string) {
 		if o.e.ownNetwork(s.HostConfig.NetworkMode) {
 			o.must(o.e.client.NetworkDisconnect(o.t.Context(), s.HostConfig.NetworkMode, s.ID, true))
 		}
+	}
+}
+
+// TestWarm_DisconnectedIsNotReady: a task that joined it would have no network.
+func TestWarm_DisconnectedIsNotReady(t *testing.T) {
+	e := testEngine(t)
+	w := orchestrator.WarmSpec{ID: randomHex(8), Interface: task(155).Interface}
+	people{t, e}.must(e.Warm(t.Context(), w))
+	ready := func() bool {
+		list, err := e.ListWarm(t.Context())
+		people{t, e}.must(err)
+		id, err := e.joinable(t.Context(), w.ID)
+		people{t, e}.must(err)
+		if len(list) != 1 || list[0].Ready != (id != "") {
+			t.Errorf("there are %+v; %q can be joined", list, id)
+		}
+		return id != ""
+	}
+	if !ready() {
+		t.Error("it is not ready to begin with")
+	}
+	people{t, e}.must(e.client.NetworkDisconnect(t.Context(), e.networkName(w.Interface.VPC.ID), e.warmName(w.ID), true))
+	if ready() {
+		t.Error("it is ready without a network")
+	}
+	people{t, e}.must(e.Warm(t.Context(), w))
+	if !ready() {
+		t.Error("it was not made anew")
 	}
 }
 

@@ -24,7 +24,7 @@ var _ orchestrator.Warmer = (*Engine)(nil)
 func (e *Engine) warmName(id string) string { return "drydock-" + e.config.Instance + "-warm-" + id }
 
 // Warm implements [orchestrator.Warmer]: a pause container that has the address. One that has
-// ended, since Docker was restarted, is made anew.
+// ended, since Docker was restarted, or has lost its network, is made anew.
 func (e *Engine) Warm(ctx context.Context, w orchestrator.WarmSpec) error {
 	err := e.warm(ctx, w)
 	if err != nil {
@@ -40,7 +40,7 @@ func (e *Engine) warm(ctx context.Context, w orchestrator.WarmSpec) error {
 	if err := e.ensurePauseImage(ctx); err != nil {
 		return err
 	}
-	if c, err := e.client.ContainerInspect(ctx, e.warmName(w.ID)); err == nil && ended(c.State) && e.isOurs(c) {
+	if c, err := e.client.ContainerInspect(ctx, e.warmName(w.ID)); err == nil && (ended(c.State) || c.State.Running && !connected(c)) && e.isOurs(c) {
 		if err := e.removeContainer(ctx, c.ID); err != nil {
 			return err
 		}
@@ -56,6 +56,12 @@ func (e *Engine) warm(ctx context.Context, w orchestrator.WarmSpec) error {
 
 func (e *Engine) isOurs(c container.InspectResponse) bool {
 	return c.Config.Labels[labelInstance] == e.config.Instance
+}
+
+// connected reports whether a container is in the network that it was created in.
+func connected(c container.InspectResponse) bool {
+	endpoint := c.NetworkSettings.Networks[string(c.HostConfig.NetworkMode)]
+	return endpoint != nil && endpoint.IPAddress != ""
 }
 
 func ended(s *container.State) bool {
@@ -78,7 +84,8 @@ func (e *Engine) pauseRequest(spec orchestrator.TaskSpec, name string, labels ma
 }
 
 // joinable returns the container whose namespace a task was promised, if a task can join it. It
-// can't when Docker was restarted in between: then the task makes its own.
+// can't when Docker was restarted in between, or when somebody took its network away: then the
+// task makes its own.
 func (e *Engine) joinable(ctx context.Context, id string) (string, error) {
 	if id == "" {
 		return "", nil
@@ -89,7 +96,7 @@ func (e *Engine) joinable(ctx context.Context, id string) (string, error) {
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("inspect namespace %s: %w", id, err)
-	case !c.State.Running || !e.isOurs(c):
+	case !c.State.Running || !e.isOurs(c) || !connected(c):
 		return "", nil
 	}
 	return c.ID, nil
@@ -116,7 +123,7 @@ func (e *Engine) ListWarm(ctx context.Context) ([]orchestrator.WarmObservation, 
 	var all []orchestrator.WarmObservation
 	for _, s := range list {
 		address, _ := netip.ParseAddr(s.Labels[labelAddress])
-		all = append(all, orchestrator.WarmObservation{ID: s.Labels[labelWarm], Address: address, Ready: s.State == container.StateRunning})
+		all = append(all, orchestrator.WarmObservation{ID: s.Labels[labelWarm], Address: address, Ready: s.State == container.StateRunning && !e.disconnected(s)})
 	}
 	return all, nil
 }
