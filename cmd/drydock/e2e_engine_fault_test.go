@@ -34,7 +34,7 @@ func (p *program) askTwins() *twins {
 	var askers sync.WaitGroup
 	for path, want := range twinPaths {
 		for _, lasting := range []bool{true, false} {
-			client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{DisableKeepAlives: !lasting}}
+			client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: !lasting}}
 			askers.Go(func() { w.ask(ctx, client, path, want) })
 		}
 	}
@@ -207,7 +207,7 @@ func (p *program) noneOf(tasks []TaskStatus) error {
 // for anybody else.
 func TestEngine_StoppedUnderLoad(t *testing.T) {
 	engine := newOwnEngine(t)
-	p := newProgram(t, "--vpc-cidr", freeRange(t))
+	p := newProgram(t, "--vpc-cidr", freeRange(t, 27))
 	p.Run("up", twinsDir)
 	old := p.twinTasks()
 	w := p.askTwins()

@@ -81,6 +81,7 @@ type installation struct {
 	state    string
 	offset   int      // of the listeners' ports
 	options  []string // of the daemon, beside those that all have
+	env      []string // of the daemon, beside the test's own
 	program  string   // path of the daemon's binary; empty: the one that is tested
 	endpoint string   // URL of the daemon; it stays the same when the daemon is restarted
 	instance string
@@ -92,8 +93,14 @@ type installation struct {
 // test ends.
 func newProgram(t *testing.T, options ...string) *program {
 	t.Helper()
+	return startInstallation(t, &installation{options: options})
+}
+
+func startInstallation(t *testing.T, i *installation) *program {
+	t.Helper()
 	requireDocker(t)
-	p := &program{t, &installation{owner: t, state: t.TempDir(), offset: freeOffset(t), options: options}}
+	i.owner, i.state, i.offset = t, t.TempDir(), freeOffset(t)
+	p := &program{t, i}
 	t.Cleanup(p.takeDown)
 	p.Start()
 	p.instance = p.Status().Daemon.Instance
@@ -122,7 +129,7 @@ func (p *program) Start() {
 	listen := cmp.Or(strings.TrimPrefix(p.endpoint, "http://"), "127.0.0.1:0")
 	args := append([]string{"daemon", "--listen", listen, "--state-dir", p.state, "--alb-address", "127.0.0.1",
 		"--port-offset", fmt.Sprint(p.offset)}, p.options...)
-	p.process = startProgram(p.owner, cmp.Or(p.program, drydock(p.T)), args...)
+	p.process = startWith(p.owner, p.env, cmp.Or(p.program, drydock(p.T)), args...)
 	p.endpoint = p.process.await(p.T, `http://127\.0\.0\.1:\d+`)
 }
 
@@ -369,8 +376,13 @@ func startProcess(t *testing.T, args ...string) *process {
 
 func startProgram(t *testing.T, path string, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, path, args...)
+}
+
+func startWith(t *testing.T, env []string, path string, args ...string) *process {
+	t.Helper()
 	p := &process{command: exec.Command(path, args...), log: &logBuffer{}, done: make(chan struct{})}
-	p.command.Env = environment()
+	p.command.Env = environment(env...)
 	p.command.Stdout, p.command.Stderr = &p.stdout, p.log
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)

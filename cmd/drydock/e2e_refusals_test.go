@@ -83,7 +83,7 @@ func missingImage(p *program) {
 
 // TestFullRange_WaitsForAddresses wants more tasks than the smallest VPC has addresses for.
 func TestFullRange_WaitsForAddresses(t *testing.T) {
-	p := newProgram(t, "--vpc-cidr", freeRange(t))
+	p := newProgram(t, "--vpc-cidr", freeRange(t, 27))
 	p.Run("up", "testdata/e2e/crowd")
 	p.Run("scale", "web=40", "--no-wait")
 	isFull := func(e timeline.Event) bool {
@@ -101,12 +101,12 @@ func TestFullRange_WaitsForAddresses(t *testing.T) {
 	}
 }
 
-// freeRange returns a range of 32 addresses that nothing on this machine uses: for a range in
-// use the daemon would take another one, of any size.
-func freeRange(t *testing.T) string {
+// freeRange returns a small range that nothing on this machine uses: for a range in use the
+// daemon would take another one, of any size.
+func freeRange(t *testing.T, bits int) string {
 	t.Helper()
 	for i := range 256 {
-		cidr := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 213, byte(i), 0}), 27)
+		cidr := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 213, byte(i), 0}), bits)
 		if checkRange(t.Context(), nil, cidr).Verdict == VerdictOK {
 			return cidr.String()
 		}

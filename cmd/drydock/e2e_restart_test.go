@@ -92,8 +92,8 @@ func (p *program) checkAdopted(tasks []TaskStatus) {
 // TestStop_ContainersGoOn ends the daemon as an upgrade would, and then everything.
 func TestStop_ContainersGoOn(t *testing.T) {
 	p := newProgram(t)
-	foreign := newForeigners(p)
 	p.Run("up", smallDir)
+	foreign := newForeigners(p)
 	tasks := p.tasksOf("web")
 	if code := p.Terminate(); code != exitOK {
 		t.Errorf("the daemon exited with %d after SIGTERM\n%s", code, p.process.log.tail())
@@ -133,10 +133,10 @@ type foreigners struct {
 	network    string
 }
 
+// newForeigners makes them from an image that a stack has brought.
 func newForeigners(p *program) *foreigners {
 	p.Helper()
 	f := &foreigners{}
-	p.Run("up", smallDir, "--no-wait") // the images are there now
 	suffix := p.instance
 	f.add(p, "ecs-web-1-web-"+suffix, nil)
 	f.add(p, "drydock-foreign-"+suffix, map[string]string{"drydock.instance": "00000000", "com.amazonaws.ecs.container-name": "web"})
@@ -177,6 +177,9 @@ func (f *foreigners) checkUntouched(p *program) {
 		if err != nil || !c.State.Running || c.RestartCount != 0 {
 			p.Errorf("a foreign container was touched: %v %+v", err, c.ContainerJSONBase)
 		}
+	}
+	if f.network == "" {
+		return
 	}
 	if _, err := engine.NetworkInspect(p.Context(), f.network, network.InspectOptions{}); err != nil {
 		p.Errorf("a foreign network was touched: %v", err)
