@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -95,11 +97,42 @@ func (b *bench) newArena(ctx context.Context) (*arena, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &arena{bench: b, cores: c, ours: &ours{bench: b, cores: c, keys: k}}
-	nginx, err1 := b.newNginx(c.proxy, k)
-	haproxy, err2 := b.newHAProxy(c.proxy, k)
-	a.proxies = []proxy{a.ours, nginx, haproxy}
-	return a, errors.Join(err1, err2)
+	a := &arena{bench: b, cores: c, ours: &ours{bench: b, title: "drydock", binary: b.drydock, cores: c, keys: k}}
+	a.proxies = []proxy{a.ours}
+	for _, name := range strings.Split(b.beside, ",") {
+		p, err := a.newPeer(name, k)
+		if err != nil {
+			return nil, fmt.Errorf("--beside %s: %w", name, err)
+		}
+		a.proxies = append(a.proxies, p)
+	}
+	return a, nil
+}
+
+// newPeer makes a proxy to compare ours with.
+func (a *arena) newPeer(name string, k keys) (proxy, error) {
+	switch name {
+	case "nginx":
+		return a.newNginx(a.cores.proxy, k)
+	case "HAProxy":
+		return a.newHAProxy(a.cores.proxy, k)
+	case "floor":
+		return a.newFloor(a.cores.proxy, k)
+	}
+	file, err := filepath.Abs(name)
+	if err == nil {
+		_, err = os.Stat(file)
+	}
+	nth := len(a.proxies)
+	return &ours{bench: a.bench, title: fmt.Sprintf("%s-%d", filepath.Base(file), nth), binary: file, shift: 1000 * nth, cores: a.cores, keys: k}, err
+}
+
+// peers are the names of those that ours is compared with.
+func (a *arena) peers() (names []string) {
+	for _, p := range a.proxies[1:] {
+		names = append(names, p.name())
+	}
+	return names
 }
 
 // startAll starts proxies, which the bench stops in the end.
@@ -118,6 +151,7 @@ type comparison struct {
 	workload
 	notYet  error // why drydock could not be measured
 	proxies []proxy
+	peers   []string
 	rounds  map[string]*rounds
 }
 
@@ -142,7 +176,11 @@ func (a *arena) compare(ctx context.Context, w workload) (*comparison, error) {
 		return c, err
 	}
 	for round := range a.rounds {
-		if err := a.round(ctx, c, round); err != nil {
+		do := a.round
+		if a.atOnce {
+			do = a.roundAtOnce
+		}
+		if err := do(ctx, c, round); err != nil {
 			return c, err
 		}
 	}
@@ -151,7 +189,7 @@ func (a *arena) compare(ctx context.Context, w workload) (*comparison, error) {
 
 // prepareComparison finds out who can do a workload, and has them do it for a moment.
 func (a *arena) prepareComparison(ctx context.Context, w workload) (*comparison, error) {
-	c := &comparison{workload: w, proxies: slices.Clone(a.proxies), rounds: map[string]*rounds{}}
+	c := &comparison{workload: w, proxies: slices.Clone(a.proxies), peers: a.peers(), rounds: map[string]*rounds{}}
 	if c.notYet = a.can(ctx, w, a.ours); c.notYet != nil {
 		a.say("proxy: %s: not yet: %v", w.title, c.notYet)
 		c.proxies = c.proxies[1:]
@@ -185,8 +223,23 @@ func (a *arena) round(ctx context.Context, c *comparison, round int) error {
 	return nil
 }
 
+// roundAtOnce loads all proxies at the same time.
+func (a *arena) roundAtOnce(ctx context.Context, c *comparison, round int) error {
+	errs := make([]error, len(c.proxies))
+	var all sync.WaitGroup
+	for i, p := range c.proxies {
+		all.Go(func() { errs[i] = a.measure(ctx, c, p) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	a.say("proxy: %s: round %d of %d:%s", c.title, round+1, a.rounds, c.last())
+	return nil
+}
+
 // on is where a proxy serves a workload.
-func (w workload) on(p proxy) netip.AddrPort { return netip.AddrPortFrom(p.at(), uint16(w.port)) }
+func (w workload) on(p proxy) netip.AddrPort { return p.on(w.port) }
 
 // can tells why a proxy can't do a workload.
 func (a *arena) can(ctx context.Context, w workload, p proxy) error {
@@ -198,8 +251,15 @@ func (a *arena) can(ctx context.Context, w workload, p proxy) error {
 
 // turn loads one proxy and notes what it used.
 func (a *arena) turn(ctx context.Context, c *comparison, p proxy) error {
-	pids, r := p.processes(), c.rounds[p.name()]
+	pids := p.processes()
 	a.weather.look(pids)
+	defer a.weather.note(pids)
+	return a.measure(ctx, c, p)
+}
+
+// measure is turn without a look at the weather.
+func (a *arena) measure(ctx context.Context, c *comparison, p proxy) error {
+	pids, r := p.processes(), c.rounds[p.name()]
 	before, err1 := usageOf(pids)
 	beside, err2 := a.ours.daemonUsage()
 	s, err3 := c.load(ctx, a.bench, c.on(p), a.seconds)
@@ -208,7 +268,6 @@ func (a *arena) turn(ctx context.Context, c *comparison, p proxy) error {
 	}
 	after, err1 := usageOf(pids)
 	besideAfter, err2 := a.ours.daemonUsage()
-	a.weather.note(pids)
 	r.add(s, after.sub(before))
 	if p == proxy(a.ours) && a.ours.node != 0 {
 		r.daemon = append(r.daemon, microseconds(besideAfter-beside)/float64(s.requests))
@@ -256,18 +315,28 @@ func (b *bench) reportComparisons(done []*comparison) {
 	}
 }
 
+// aimsOfPeers are the aims about peers that were measured.
+func (c *comparison) aimsOfPeers() (all []aim) {
+	for _, a := range c.aims {
+		if a.Of == betterOfTwo && len(c.peers) == 2 || slices.Contains(c.peers, a.Of) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 // figure is one view of the rounds.
 func (c *comparison) figure(v view) figure {
 	f := figure{Section: v.section, Name: c.title, Unit: v.unit}
 	if v.aims {
-		f.Aims = slices.Clone(c.aims)
+		f.Aims = c.aimsOfPeers()
 	}
 	if c.notYet != nil {
 		f.NotYet = c.notYet.Error()
 	} else {
 		f.Rounds = v.of(c.rounds["drydock"])
 	}
-	for _, name := range []string{"nginx", "HAProxy"} {
+	for _, name := range c.peers {
 		f.Peers = append(f.Peers, peer{Name: name, Rounds: v.of(c.rounds[name])})
 	}
 	return f

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -75,7 +74,7 @@ func (a *arena) idle(ctx context.Context, p proxy) (i idleness, err error) {
 	if err := p.start(ctx); err != nil {
 		return i, err
 	}
-	at := netip.AddrPortFrom(p.at(), plainPort)
+	at := p.on(plainPort)
 	if err := open.many(ctx, 200, func() (io.Closer, error) { return keeps(at) }); err != nil { // warms up
 		return i, err
 	}
@@ -168,7 +167,7 @@ func (a *arena) reportIdle(found map[string]idleness) {
 		} else {
 			f.Rounds = []float64{line.of(ours)}
 		}
-		for _, name := range []string{"nginx", "HAProxy"} {
+		for _, name := range a.peers() {
 			f.Peers = append(f.Peers, peer{Name: name, Rounds: []float64{line.of(found[name])}})
 		}
 		a.report.add(f)

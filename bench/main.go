@@ -29,9 +29,15 @@ type options struct {
 	workload string
 	seconds  time.Duration
 	profile  string
+	beside   string
+	atOnce   bool
 }
 
 func main() {
+	if at := os.Getenv(floorEnv); at != "" {
+		fmt.Fprintln(os.Stderr, "floor:", runFloor(at, os.Args[1:]))
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, readOptions())
 	stop()
@@ -53,6 +59,8 @@ func readOptions() options {
 	flag.StringVar(&o.workload, "workload", "", "of the section proxy these `WORKLOADS` only, comma-separated: "+strings.Join(workloadNames(), ", "))
 	flag.DurationVar(&o.seconds, "load", 2*time.Second, "how `LONG` the section proxy loads each proxy in each round, in whole seconds")
 	flag.StringVar(&o.profile, "profile", "", "write to `DIR` where drydock's CPU time goes in each workload, with perf")
+	flag.StringVar(&o.beside, "beside", "nginx,HAProxy", "`PEERS` of the section proxy, comma-separated: nginx, HAProxy, floor, or the file of another drydock")
+	flag.BoolVar(&o.atOnce, "at-once", false, "load all proxies of the section proxy at the same time: on a busy machine small differences show sooner")
 	flag.Parse()
 	if o.quick {
 		o.rounds, o.seconds, o.scale = 1, time.Second, min(o.scale, plainSample)

@@ -22,6 +22,9 @@ import (
 type ours struct {
 	*daemon
 	bench   *bench
+	title   string
+	binary  string
+	shift   int // of all ports
 	cores   cores
 	keys    keys
 	made    int // daemons, each on an empty state
@@ -31,10 +34,13 @@ type ours struct {
 	missing map[int]error     // ports that it does not serve yet, and why
 }
 
-func (o *ours) name() string         { return "drydock" }
-func (o *ours) at() netip.Addr       { return netip.MustParseAddr("127.0.0.1") }
+func (o *ours) name() string         { return o.title }
 func (o *ours) processes() []int     { return o.balancing() }
 func (o *ours) lacks(port int) error { return o.missing[port] }
+
+func (o *ours) on(port int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port+o.shift))
+}
 
 // logged is how many bytes the access logs of this state have, compressed or not yet.
 func (o *ours) logged() (bytes int64) {
@@ -62,10 +68,10 @@ func (o *ours) daemonUsage() (time.Duration, error) {
 // if that is another process, moves to the other one.
 func (o *ours) start(ctx context.Context) (err error) {
 	o.made++
-	if o.daemon, err = newDaemon(o.bench.drydock, filepath.Join(o.bench.dir, fmt.Sprintf("drydock-%d", o.made))); err != nil {
+	if o.daemon, err = newDaemon(o.binary, filepath.Join(o.bench.dir, fmt.Sprintf("%s-%d", o.title, o.made))); err != nil {
 		return err
 	}
-	o.offset, o.subnets, o.groups, o.missing = 0, nil, map[string]string{}, map[int]error{}
+	o.offset, o.subnets, o.groups, o.missing = o.shift, nil, map[string]string{}, map[int]error{}
 	err = onCore(o.cores.proxy, func() error {
 		_, err := o.daemon.start(ctx)
 		return err

@@ -12,11 +12,12 @@ import (
 	"text/template"
 )
 
-// proxy is one of the balancers that are compared. Each has an address of its own, on which
-// it serves HTTP at plainPort, and HTTPS at p256Port and rsaPort.
+// proxy is one of the balancers that are compared. Each serves HTTP as plainPort, and HTTPS as
+// p256Port and rsaPort.
 type proxy interface {
 	name() string
-	at() netip.Addr
+	// on is where the proxy serves what has this port.
+	on(port int) netip.AddrPort
 	// start returns when the proxy answers.
 	start(ctx context.Context) error
 	stop(ctx context.Context) error
@@ -50,10 +51,11 @@ type rival struct {
 }
 
 func (r *rival) name() string       { return r.title }
-func (r *rival) at() netip.Addr     { return r.address }
 func (r *rival) lacks(int) error    { return nil }
 func (r *rival) processes() []int   { return family(r.Pid) }
 func (r *rival) configFile() string { return filepath.Join(r.dir, "config") }
+
+func (r *rival) on(port int) netip.AddrPort { return netip.AddrPortFrom(r.address, uint16(port)) }
 
 func (r *rival) start(ctx context.Context) error {
 	text, err := r.text()
@@ -66,7 +68,7 @@ func (r *rival) start(ctx context.Context) error {
 	if r.program, err = startProgram(r.core, r.dir, r.file, r.args(r.configFile())...); err != nil {
 		return err
 	}
-	return r.awaitAnswer(ctx, netip.AddrPortFrom(r.address, plainPort))
+	return r.awaitAnswer(ctx, r.on(plainPort))
 }
 
 // text is the proxy's configuration.

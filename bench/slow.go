@@ -122,9 +122,9 @@ type crowd struct {
 }
 
 // gather opens a crowd, a few clients at a time.
-func gather(ctx context.Context, kind slowKind, at netip.Addr) (*crowd, error) {
+func gather(ctx context.Context, kind slowKind, p proxy) (*crowd, error) {
 	var open closers
-	err := open.many(ctx, slowEach, func() (io.Closer, error) { return kind.open(netip.AddrPortFrom(at, uint16(kind.port))) })
+	err := open.many(ctx, slowEach, func() (io.Closer, error) { return kind.open(p.on(kind.port)) })
 	c := &crowd{kind: kind}
 	for _, client := range open.all {
 		c.clients = append(c.clients, client.(*slowClient))
@@ -194,7 +194,7 @@ func (a *arena) measureSlowClients(ctx context.Context) error {
 
 // slowRound measures one proxy, first alone.
 func (a *arena) slowRound(ctx context.Context, p proxy, s *slowness) error {
-	steadyLoad(ctx, netip.AddrPortFrom(p.at(), plainPort), slowSettle/2) // opens connections to targets
+	steadyLoad(ctx, p.on(plainPort), slowSettle/2) // opens connections to targets
 	alone, err := a.steady(ctx, p)
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func (a *arena) slowRound(ctx context.Context, p proxy, s *slowness) error {
 	defer walkers.Wait()
 	defer stop()
 	for _, kind := range slowKinds {
-		c, err := gather(ctx, kind, p.at())
+		c, err := gather(ctx, kind, p)
 		crowds = append(crowds, c)
 		if err != nil {
 			return err
@@ -251,7 +251,7 @@ func endedOf(crowds []*crowd) (text string) {
 func (a *arena) steady(ctx context.Context, p proxy) (sample, error) {
 	a.weather.look(p.processes())
 	defer a.weather.note(p.processes())
-	return steadyLoad(ctx, netip.AddrPortFrom(p.at(), plainPort), a.seconds)
+	return steadyLoad(ctx, p.on(plainPort), a.seconds)
 }
 
 // steadyLoad has clients ask at their own pace. Any failure is an error.
@@ -314,7 +314,7 @@ func (a *arena) reportSlowness(found map[string]*slowness) {
 		{"  this by that", "×", []aim{{AtMost: slowAim}}, func(s *slowness) []float64 { return s.ratio }},
 	} {
 		f := figure{Section: "proxy: slow clients", Name: line.name, Unit: line.unit, Aims: line.aims, Rounds: line.of(found["drydock"])}
-		for _, name := range []string{"nginx", "HAProxy"} {
+		for _, name := range a.peers() {
 			f.Peers = append(f.Peers, peer{Name: name, Rounds: line.of(found[name])})
 		}
 		a.report.add(f)

@@ -30,8 +30,10 @@ end
 // wrk loads a URL with one request at a time on each of so many connections.
 func (b *bench) wrk(ctx context.Context, url string, connections int, d time.Duration, headers ...string) (sample, error) {
 	script := filepath.Join(b.dir, "report.lua")
-	if err := os.WriteFile(script, []byte(wrkScript), 0o600); err != nil {
-		return sample{}, err
+	if _, err := os.Stat(script); err != nil {
+		if err := os.WriteFile(script, []byte(wrkScript), 0o600); err != nil {
+			return sample{}, err
+		}
 	}
 	args := []string{"-t", "1", "-c", strconv.Itoa(connections), "-d", wholeSeconds(d), "-s", script}
 	for _, h := range headers {
