@@ -39,8 +39,9 @@ type http1Back struct {
 	armed   time.Time // read deadline that is set; zero: it may be anything
 
 	// Of the exchange at hand.
-	page     *[targetBuffer]byte // what is sent, then what is read
-	out      []byte              // not sent yet; in page until the first flush
+	leaf     *[clientBuffer]byte // what is sent
+	page     *[targetBuffer]byte // what is read; before, what is sent and outgrew the leaf
+	out      []byte              // not sent yet
 	chunk    *[targetBuffer]byte // frames chunks of an upload
 	patience time.Duration
 	chunked  bool
@@ -121,13 +122,33 @@ func (u *http1Back) justEnded(within time.Duration) bool {
 }
 
 func (u *http1Back) begin(h *head, size int64, patience time.Duration) error {
-	u.page = pages.Get().(*[targetBuffer]byte)
 	u.patience, u.chunked, u.headOnly = patience, size < 0, string(h.method) == "HEAD"
 	u.began, u.complete, u.reusable, u.firstAt, u.scanned, u.interim, u.status = false, false, false, time.Time{}, 0, 0, 0
 	u.upgrade = slices.ContainsFunc(h.fields, func(f field) bool { return f.kind == fieldUpgrade })
 	u.body.start(&u.rd, noBody, 0)
-	u.out = h.appendHTTP1(u.page[:0], u.chunked)
+	u.leaf = leaves.Get().(*[clientBuffer]byte)
+	u.out = u.leaf[:0]
+	u.makeRoom(h.sizeHTTP1())
+	u.out = h.appendHTTP1(u.out, u.chunked)
 	return nil
+}
+
+// makeRoom makes room for n bytes behind what is not sent yet, and reports whether there can be.
+func (u *http1Back) makeRoom(n int) bool {
+	n += len(u.out)
+	if n > cap(u.out) && n <= targetBuffer {
+		u.lend()
+		u.out = append(u.page[:0], u.out...)
+	}
+	return n <= cap(u.out)
+}
+
+// lend takes a page. Not before there is something to read: while targets work, requests in
+// flight share few pages, which stay in the processor's cache.
+func (u *http1Back) lend() {
+	if u.page == nil {
+		u.page = pages.Get().(*[targetBuffer]byte)
+	}
 }
 
 func (u *http1Back) write(p []byte) error {
@@ -135,7 +156,7 @@ func (u *http1Back) write(p []byte) error {
 		return u.writeOn(p)
 	}
 	const frame = 16
-	if len(u.out)+len(p)+frame > len(u.page) {
+	if !u.makeRoom(len(p) + frame) {
 		if err := u.flush(); err != nil {
 			return err
 		}
@@ -149,7 +170,7 @@ func (u *http1Back) write(p []byte) error {
 	return nil
 }
 
-// writeOn writes after the first flush, when the page is there to be read into.
+// writeOn writes after the first flush: what is sent is not kept any more.
 func (u *http1Back) writeOn(p []byte) error {
 	if !u.chunked {
 		return u.send(p)
@@ -189,11 +210,18 @@ func (u *http1Back) flush() error {
 	return u.send(p)
 }
 
-// start makes the page ready to be read into, once what it returns has been written.
+// start returns what is to be written before anything is read.
 func (u *http1Back) start() (unsent []byte) {
 	unsent, u.out, u.began = u.out, nil, true
-	u.rd.buf, u.rd.r, u.rd.w = u.page[:], 0, 0
 	return unsent
+}
+
+// hear makes the page ready to be read into. What was to be sent has been.
+func (u *http1Back) hear() {
+	if u.rd.buf == nil {
+		u.lend()
+		u.rd.buf, u.rd.r, u.rd.w = u.page[:], 0, 0
+	}
 }
 
 func (u *http1Back) send(p []byte) error {
@@ -223,6 +251,7 @@ func (u *http1Back) awaitHead(p *response) error {
 		}
 	}
 	u.flush() // an error shows when the response is read
+	u.hear()
 	for ; ; waited = true {
 		b := u.rd.bytes()
 		n := headEnd(b, u.scanned)
@@ -280,6 +309,7 @@ func (u *http1Back) converse(fd uintptr) bool {
 		u.out = p[n:]
 		return len(u.out) > 0
 	}
+	u.hear()
 	n, e := rawRead(fd, u.rd.buf[u.rd.w:])
 	switch {
 	case e == syscall.EAGAIN || e == syscall.EINTR:
@@ -369,13 +399,16 @@ func (u *http1Back) end(why int32) {
 // release keeps the connection if the request and the response are whole, or if nothing was sent.
 func (u *http1Back) release(well bool) {
 	keep := !u.began || well && u.reusable && u.body.done() && u.rd.len() == 0
+	if u.leaf != nil {
+		leaves.Put(u.leaf)
+	}
 	if u.page != nil {
 		pages.Put(u.page)
 	}
 	if u.chunk != nil {
 		pages.Put(u.chunk)
 	}
-	u.page, u.chunk, u.out, u.rd.buf, u.rd.r, u.rd.w = nil, nil, nil, nil, 0, 0
+	u.leaf, u.page, u.chunk, u.out, u.rd.buf, u.rd.r, u.rd.w = nil, nil, nil, nil, nil, 0, 0
 	if keep {
 		u.pool.put(u, time.Now(), u.patience)
 	} else {

@@ -82,6 +82,16 @@ func (h *head) add(name, value []byte, k kind) {
 	h.fields = append(h.fields, field{name, value, k})
 }
 
+// sizeHTTP1 is how long appendHTTP1's text is at most.
+func (h *head) sizeHTTP1() int {
+	const ends = len("  HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+	n := ends + len(h.method) + len(h.target)
+	for i := range h.fields {
+		n += len(h.fields[i].name) + len(": \r\n") + len(h.fields[i].value)
+	}
+	return n
+}
+
 // appendHTTP1 writes a head as text. chunked says how the body is framed.
 func (h *head) appendHTTP1(b []byte, chunked bool) []byte {
 	b = append(append(append(b, h.method...), ' '), h.target...)
