@@ -134,7 +134,7 @@ func (l *listener) take(conn net.Conn) {
 	r := l.route.Load()
 	if r != nil && r.terms != nil {
 		p.kind = "https"
-		l.start(&handshake{listener: l, conn: &opening{Conn: conn}, peer: p, began: time.Now()})
+		l.start(&handshake{listener: l, conn: &opening{Conn: newWire(conn), below: conn}, peer: p, began: time.Now()})
 		return
 	}
 	l.report(r, Connection{Time: time.Now(), Client: p.addr, Handshake: -1, TraceID: p.traceID})

@@ -100,7 +100,7 @@ func (h *handshake) shake() (*tls.Conn, *session, error) {
 // is read and refused (ALB-108).
 func newMisled(l *listener, conn *opening, p peer) *http1Conn {
 	p.kind = "http"
-	c := newHTTP1Conn(l, conn.Conn, p)
+	c := newHTTP1Conn(l, conn.below, p)
 	c.misled = true
 	c.rd.buf = append(conn.first, make([]byte, clientBuffer)...)
 	c.rd.w = len(conn.first)
@@ -133,6 +133,7 @@ func (s *session) describe(state tls.ConnectionState) timeline.TLS {
 // it is known that they are TLS.
 type opening struct {
 	net.Conn
+	below  net.Conn
 	first  []byte
 	secure bool
 }
