@@ -2,6 +2,8 @@ package logs
 
 import (
 	"bufio"
+	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,4 +75,38 @@ func logForEver(t *testing.T, dir string) {
 			os.Stdout.WriteString("\n")
 		}
 	}
+}
+
+// TestCreateLocked_BesideARecovery: a file that a recovery took for a left-over between its
+// creation and its lock is made again: what is written stands in a file that has a name.
+func TestCreateLocked_BesideARecovery(t *testing.T) {
+	dir := t.TempDir()
+	s := shipper{dir: dir, log: slog.New(slog.DiscardHandler)}
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if err := s.recover(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	for n := range 2000 {
+		name := filepath.Join(dir, liveDir, "bucket", fmt.Sprintf("%d.log", n))
+		f, err := createLocked(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !isStill(f, name) {
+			t.Fatalf("file %d has no name any more", n)
+		}
+		f.Close()
+	}
+	close(stop)
+	<-ended
 }

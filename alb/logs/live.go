@@ -58,26 +58,41 @@ func (f *liveFile) write(create func(name string) (*os.File, error)) error {
 	return nil
 }
 
-// createLocked makes a file for appending, with the folders it is in.
+// createLocked makes a file for appending, with the folders it is in. A recovery that finds it
+// before it is locked takes it for one that nobody grows, and removes it: then it is made anew.
 func createLocked(name string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := lock(f); err != nil {
+	for {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the folders were empty, and went with another file
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(f, 0); err != nil {
+			f.Close()
+			return nil, err
+		}
+		if isStill(f, name) {
+			return f, nil
+		}
 		f.Close()
-		return nil, err
 	}
-	return f, nil
 }
 
-// lock takes the lock of an open file, which ends with it. It fails if another has it.
-func lock(f *os.File) error {
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+// lock takes the lock of an open file, which ends with it. With LOCK_NB it fails if another has it,
+// else it waits.
+func lock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|how)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, syscall.EINTR) {
+			return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+		}
 	}
-	return nil
 }

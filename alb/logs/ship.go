@@ -164,7 +164,7 @@ func (s *shipper) compress(from io.Reader, to string) error {
 	}
 	defer os.Remove(temp.Name())
 	defer temp.Close()
-	if err := lock(temp); err != nil {
+	if err := lock(temp, syscall.LOCK_NB); err != nil {
 		return err
 	}
 	zip, err := gzip.NewWriterLevel(temp, gzip.BestSpeed)
@@ -220,7 +220,7 @@ func (s *shipper) adopt(root, path string) error {
 	if err != nil {
 		return err
 	}
-	if lock(f) != nil {
+	if lock(f, syscall.LOCK_NB) != nil {
 		return f.Close() // somebody is at it
 	}
 	if !isStill(f, path) {
