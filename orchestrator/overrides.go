@@ -49,7 +49,7 @@ func overridden(containers []taskdefs.ContainerDefinition, doc json.RawMessage) 
 	for _, over := range o.Containers {
 		n := slices.IndexFunc(containers, func(c taskdefs.ContainerDefinition) bool { return c.Name == over.Name })
 		if n < 0 {
-			return nil, fmt.Errorf("overrides: no container named %s", over.Name)
+			return nil, fmt.Errorf("override for container named %s is not a container in the TaskDefinition", over.Name)
 		}
 		over.apply(&containers[n])
 	}

@@ -253,7 +253,7 @@ func (c DeploymentConfiguration) checkFailureDetection() error {
 	return nil
 }
 
-// checkDefinition resolves the task definition, if one was named.
+// checkDefinition resolves the task definition, if one was named, for the service's launch type.
 func (c *Controller) checkDefinition(s *Service, ref string) error {
 	if ref == "" {
 		if s.TaskDefinition == "" {
@@ -261,7 +261,7 @@ func (c *Controller) checkDefinition(s *Service, ref string) error {
 		}
 		return nil
 	}
-	r, err := c.usable(ref)
+	r, err := c.usable(ref, s.LaunchType)
 	if err != nil {
 		return err
 	}
@@ -269,8 +269,8 @@ func (c *Controller) checkDefinition(s *Service, ref string) error {
 	return nil
 }
 
-// usable returns the ARN of an ACTIVE task definition.
-func (c *Controller) usable(ref string) (string, error) {
+// usable returns the ARN of an ACTIVE task definition that can have the launch type (ECS-440).
+func (c *Controller) usable(ref, launchType string) (string, error) {
 	r, err := c.definitions.Lookup(ref)
 	if err != nil {
 		return "", clientError("TaskDefinition not found.")
@@ -278,7 +278,7 @@ func (c *Controller) usable(ref string) (string, error) {
 	if err := r.Usable(); err != nil {
 		return "", err
 	}
-	return r.ARN, nil
+	return r.ARN, r.Supports(launchType)
 }
 
 // checkNetwork resolves subnets and security groups, adopting unknown ones.

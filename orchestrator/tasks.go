@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"drydock/taskdefs"
 	"drydock/timeline"
@@ -58,17 +59,20 @@ func (x *change) runTask(ctx context.Context, in RunTaskInput) ([]*Task, error) 
 	if err := checkToken(in.ClientToken, tokenLongest); err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(in.Group, "service:") {
+		return nil, invalid("Invalid namespace for group.") // ECS-441
+	}
 	cluster, err := x.cluster(in.Cluster)
 	if err != nil {
 		return nil, err
 	}
-	arn, err := c.usable(in.TaskDefinition)
+	arn, err := c.usable(in.TaskDefinition, in.LaunchType)
 	if err != nil {
 		return nil, err
 	}
 	def := c.definition(arn)
-	if _, err := overridden(def.ContainerDefinitions, in.Overrides); err != nil {
-		return nil, invalid("%s.", upperFirst(err.Error()))
+	if err := checkOverrides(def, in); err != nil {
+		return nil, err
 	}
 	net, err := c.resolveNetwork(ctx, arn, in.Network)
 	if err != nil {
@@ -93,6 +97,17 @@ func (x *change) runTask(ctx context.Context, in RunTaskInput) ([]*Task, error) 
 	return made, nil
 }
 
+// checkOverrides refuses overrides of containers that are not there, and sizes that Fargate has
+// not (ECS-442).
+func checkOverrides(def *taskdefs.TaskDefinition, in RunTaskInput) error {
+	if _, err := overridden(def.ContainerDefinitions, in.Overrides); err != nil {
+		return invalid("%s.", upperFirst(err.Error()))
+	}
+	o, _ := parseOverrides(in.Overrides)
+	_, _, err := def.Resized(o.CPU, o.Memory, in.LaunchType == "FARGATE")
+	return err
+}
+
 // dress gives a new standalone task what RunTask says of it, and puts it.
 func (x *change) dress(t *Task, def *taskdefs.TaskDefinition, in RunTaskInput) {
 	t.Group, t.StartedBy, t.Tags, t.Overrides = in.Group, in.StartedBy, in.Tags, in.Overrides
@@ -101,18 +116,11 @@ func (x *change) dress(t *Task, def *taskdefs.TaskDefinition, in RunTaskInput) {
 	}
 	t.ExecEnabled = in.ExecuteCommand
 	if o, _ := parseOverrides(in.Overrides); o.CPU != "" || o.Memory != "" {
-		setIf(&t.CPU, o.CPU)
-		setIf(&t.Memory, o.Memory)
+		t.CPU, t.Memory, _ = def.Resized(o.CPU, o.Memory, false)
 	}
 	t.Cause = x.event(timeline.TaskState, t.ARN, fmt.Sprintf("task %s: %s", t.ID, t.Status),
 		taskData(t, map[string]string{"to": string(t.Status), "desiredStatus": string(t.Desired)}))
 	x.putTask(t)
-}
-
-func setIf(field *string, value string) {
-	if value != "" {
-		*field = value
-	}
 }
 
 // StopTask signals a task's containers at once. Its targets are deregistered only when the

@@ -43,6 +43,14 @@ func (r Registered) Usable() error {
 	return nil
 }
 
+// Supports returns an error unless tasks of the revision can have the launch type (ECS-118).
+func (r Registered) Supports(launchType string) error {
+	if launchType == "FARGATE" && !slices.Contains(r.Compatibilities, launchType) {
+		return &Error{"InvalidParameterException", fmt.Sprintf("Task definition does not support launch_type %s.", launchType)}
+	}
+	return nil
+}
+
 // compatibilities: what asks for Fargate, or would satisfy it, may run there too (ECS-118).
 func compatibilities(d TaskDefinition) []string {
 	trial := d

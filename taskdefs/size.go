@@ -1,6 +1,7 @@
 package taskdefs
 
 import (
+	"cmp"
 	"math"
 	"regexp"
 	"strconv"
@@ -87,4 +88,24 @@ func fargateSizeExists(cpu, memory int) bool {
 		}
 	}
 	return false
+}
+
+// Resized returns the task's cpu and memory as RunTask's overrides want them: normalised, the
+// definition's where one is empty. On Fargate they must be a size of its table (ECS-104).
+func (d TaskDefinition) Resized(cpu, memory string, fargate bool) (string, string, error) {
+	if cpu == "" && memory == "" {
+		return d.CPU, d.Memory, nil
+	}
+	cpu, err := normaliseCPU(cmp.Or(cpu, d.CPU))
+	if err != nil {
+		return "", "", err
+	}
+	if memory, err = normaliseMemory(cmp.Or(memory, d.Memory)); err != nil {
+		return "", "", err
+	}
+	d.CPU, d.Memory, d.EphemeralStorage = cpu, memory, nil
+	if fargate {
+		err = checkFargateSize(&d)
+	}
+	return cpu, memory, err
 }

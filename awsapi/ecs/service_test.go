@@ -157,6 +157,9 @@ func TestCreateService_Refusals(t *testing.T) {
 			w.refused("CreateService", `{"serviceName":"web","taskDefinition":"web","desiredCount":1,`+c.more+`}`, c.want)
 		}
 		w.refused("CreateService", `{"taskDefinition":"web"}`, "InvalidParameterException: ServiceName can not be blank.")
+		w.registerBridged()
+		notFargate := "InvalidParameterException: Task definition does not support launch_type FARGATE." // ECS-440
+		w.refused("CreateService", `{"serviceName":"web","taskDefinition":"bridged","desiredCount":1,"launchType":"FARGATE"}`, notFargate)
 		w.refused("CreateService", `{"serviceName":"web","taskDefinition":"nothing","desiredCount":1,`+inVPC+`}`, "ClientException: TaskDefinition not found.")
 		w.do("DeregisterTaskDefinition", `{"taskDefinition":"web:1"}`)
 		w.refused("CreateService", `{"serviceName":"web","taskDefinition":"web:1","desiredCount":1,`+inVPC+`}`, "ClientException: TaskDefinition is inactive")

@@ -26,13 +26,13 @@ func TestRunTask_AnswersWhatItWasGiven(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.register("web")
 		got := w.run(`"count":2`, `"startedBy":"me"`, `"enableExecuteCommand":true`, `"tags":[{"key":"a","value":"b"}]`,
-			`"overrides":{"cpu":"512","ephemeralStorage":{"sizeInGiB":30},"containerOverrides":[{"name":"app","command":["a","<b>"],"environment":[{"name":"N","value":"1"}]}]}`)
+			`"overrides":{"cpu":"512","memory":"1024","ephemeralStorage":{"sizeInGiB":30},"containerOverrides":[{"name":"app","command":["a","<b>"],"environment":[{"name":"N","value":"1"}]}]}`)
 		if len(got) != 2 {
 			t.Fatalf("answer: %s", w.raw)
 		}
 		task := got[1]
 		o := task.Overrides.ContainerOverrides
-		if len(o) != 1 || o[0].Command[1] != "<b>" || *o[0].Environment[0].Name != "N" || *task.Overrides.Cpu != "512" || *task.Cpu != "512" || *task.Memory != "512" {
+		if len(o) != 1 || o[0].Command[1] != "<b>" || *o[0].Environment[0].Name != "N" || *task.Overrides.Cpu != "512" || *task.Cpu != "512" || *task.Memory != "1024" {
 			t.Errorf("overrides: %s", w.raw)
 		}
 		if *task.Group != "family:web" || *task.StartedBy != "me" || *task.LastStatus != "PROVISIONING" || *task.DesiredStatus != "RUNNING" ||
@@ -78,10 +78,11 @@ func TestRunTask_Tags(t *testing.T) {
 	})
 }
 
-// TestRunTask_Refusals: ECS-309.
+// TestRunTask_Refusals: ECS-309, ECS-440, ECS-441, ECS-442.
 func TestRunTask_Refusals(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.register("web")
+		w.registerBridged()
 		for more, want := range map[string]string{
 			`"count":11`:                 "InvalidParameterException: count must be between 1 and 10.",
 			`"count":0`:                  "InvalidParameterException: count must be between 1 and 10.",
@@ -90,10 +91,26 @@ func TestRunTask_Refusals(t *testing.T) {
 			`"cluster":"nowhere"`:        "ClusterNotFoundException: Cluster not found.",
 			`"networkConfiguration":{}`:  "InvalidParameterException: Network Configuration must be provided when networkMode 'awsvpc' is specified.",
 			`"overrides":{"taskRoleArn":"` + strings.Repeat("x", 8192) + `"}`:                    "InvalidParameterException: The overrides must have at most 8192 characters.",
+			`"overrides":{"containerOverrides":[{"name":"sidecar"}]}`:                            "InvalidParameterException: Override for container named sidecar is not a container in the TaskDefinition.",
+			`"launchType":"FARGATE","overrides":{"cpu":"512"}`:                                   "ClientException: No Fargate configuration exists for given values.",
+			`"overrides":{"memory":"much"}`:                                                      "ClientException: Invalid 'memory' setting for task.",
+			`"group":"service:web"`:                                                              "InvalidParameterException: Invalid namespace for group.",
+			`"launchType":"FARGATE","taskDefinition":"bridged"`:                                  "InvalidParameterException: Task definition does not support launch_type FARGATE.",
 			`"startedBy":"` + strings.Repeat("x", 129) + `"`:                                     "InvalidParameterException: startedBy must have at most 128 characters.",
 			`"launchType":"FARGATE","capacityProviderStrategy":[{"capacityProvider":"FARGATE"}]`: "InvalidParameterException: Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
 		} {
 			w.refused("RunTask", `{"taskDefinition":"web",`+inVPC+`,`+more+`}`, want) // the last of two members counts
+		}
+	})
+}
+
+// TestRunTask_OverridesItsSize: sizes are normalised as a definition's are.
+func TestRunTask_OverridesItsSize(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.register("web")
+		task := w.run(`"launchType":"FARGATE"`, `"overrides":{"cpu":"1 vCPU","memory":"4 GB"}`)[0]
+		if *task.Cpu != "1024" || *task.Memory != "4096" {
+			t.Errorf("cpu %s, memory %s: want 1024 and 4096", *task.Cpu, *task.Memory)
 		}
 	})
 }

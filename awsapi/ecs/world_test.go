@@ -129,6 +129,12 @@ func (w *world) register(family string) {
 		"containerDefinitions":[{"name":"app","image":"app:1","stopTimeout":10,"portMappings":[{"containerPort":80}]}]}`, family))
 }
 
+// registerBridged registers what runs on Docker's bridge, and so not on Fargate.
+func (w *world) registerBridged() {
+	w.t.Helper()
+	w.do("RegisterTaskDefinition", `{"family":"bridged","containerDefinitions":[{"name":"app","image":"app:1","memory":64}]}`)
+}
+
 const (
 	inVPC    = `"networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-0a","subnet-0b"],"securityGroups":["sg-0a"]}}`
 	balanced = `"loadBalancers":[{"targetGroupArn":"` + group + `","containerName":"app","containerPort":80}]`
