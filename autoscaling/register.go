@@ -158,6 +158,7 @@ func (s *Scaler) Tag(ctx context.Context, arn string, add map[string]string, rem
 			if len(t.Tags) > 50 {
 				return refuse("TooManyTagsException", "The maximum number of tags for a resource is 50.")
 			}
+			x.event(t, fmt.Sprintf("the tags of scalable target %s were changed", resource), nil)
 			return nil
 		}
 		return unknownResource(arn)

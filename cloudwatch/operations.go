@@ -91,6 +91,11 @@ func (m *Monitor) SetActionsEnabled(ctx context.Context, names []string, enabled
 				a := old.clone()
 				a.ActionsEnabled = enabled
 				t.next[name] = a
+				verb := "disabled"
+				if enabled {
+					verb = "enabled"
+				}
+				t.event(a.ARN, fmt.Sprintf("the actions of alarm %s were %s", name, verb), map[string]string{"alarm": name})
 			}
 		}
 		return nil
@@ -117,6 +122,7 @@ func (m *Monitor) Tag(ctx context.Context, arn string, add map[string]string, re
 			return invalid("The maximum number of tags per resource is 50.")
 		}
 		t.next[a.Name] = a
+		t.event(arn, fmt.Sprintf("the tags of alarm %s were changed", a.Name), map[string]string{"alarm": a.Name})
 		return nil
 	})
 }

@@ -118,7 +118,7 @@ func (d *Directory) changePolicy(ctx context.Context, arn string, change func(*P
 	if err := change(p); err != nil {
 		return err
 	}
-	return d.keepPolicy(ctx, p, "")
+	return d.keepPolicy(ctx, p, "policy "+p.Name+" was changed")
 }
 
 // TagPolicy adds tags and takes others away. Errors: NoSuchEntity.

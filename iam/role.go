@@ -117,7 +117,7 @@ func (d *Directory) changeRole(ctx context.Context, name string, change func(*Ro
 	if err := change(&changed); err != nil {
 		return Role{}, err
 	}
-	return changed, d.keepRole(ctx, &changed, "")
+	return changed, d.keepRole(ctx, &changed, "role "+r.Name+" was changed")
 }
 
 // UpdateRole sets what is given: the description, the longest session in seconds.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"strings"
+
+	"drydock/timeline"
 )
 
 // Tags returns the tags of a VPC, a subnet, a security group or a security group rule; none of
@@ -45,6 +47,7 @@ func (n *Network) retag(ctx context.Context, ids []string, change func(map[strin
 			if err := tx.retag(id, change); err != nil {
 				return err
 			}
+			tx.event(timeline.Config, id, "the tags of "+id+" were changed", nil)
 		}
 		return nil
 	})

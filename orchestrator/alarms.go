@@ -1,9 +1,12 @@
 package orchestrator
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"drydock/timeline"
 )
 
 // AlarmState is the state in which an alarm fails deployments.
@@ -53,11 +56,8 @@ func (p *planner) watchAlarms(arn string) {
 	}
 	ringing := p.ringing(s)
 	switch {
-	case d.Watch == "" && len(ringing) > 0:
-		d = p.editService(arn).Primary()
-		d.Watch = AlarmsIgnored
 	case d.Watch == "":
-		p.editService(arn).Primary().Watch = AlarmsWatched
+		p.beginWatch(arn, ringing)
 	case len(ringing) > 0:
 		if r := p.editRecord(d.Record); r != nil {
 			r.Alarms.Status, r.Alarms.Triggered = MonitorTriggered, ringing
@@ -66,6 +66,24 @@ func (p *planner) watchAlarms(arn string) {
 			p.editService(arn).Primary().Cause = cause
 		}
 		p.fail(arn, byAlarm(s.Config.Alarms.Rollback, ringing))
+	}
+}
+
+// beginWatch decides whether a deployment's alarms count, and says so.
+func (p *planner) beginWatch(arn string, ringing []string) {
+	s := p.editService(arn)
+	d := s.Primary()
+	names := strings.Join(s.Config.Alarms.Names, ", ")
+	said := fmt.Sprintf("deployment %s of service %s: its alarms are watched: %s", d.ID, s.Name, names)
+	if d.Watch = AlarmsWatched; len(ringing) > 0 {
+		d.Watch = AlarmsIgnored
+		said = fmt.Sprintf("deployment %s of service %s: its alarms are ignored, for %s was in ALARM when it began", d.ID, s.Name, strings.Join(ringing, ", "))
+	}
+	p.event(timeline.Alarm, arn, d.Cause, said, deploymentData(s, d))
+	for _, name := range s.Config.Alarms.Names {
+		if _, known := p.in.Alarms[name]; !known {
+			p.event(timeline.Warning, arn, d.Cause, fmt.Sprintf("deployment %s of service %s: there is no alarm %s: it cannot fail the deployment", d.ID, s.Name, name), deploymentData(s, d))
+		}
 	}
 }
 

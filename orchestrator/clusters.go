@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"drydock/timeline"
 )
@@ -159,22 +161,37 @@ func (c *Controller) Tag(ctx context.Context, arn string, add map[string]string,
 			s = s.clone()
 			s.Tags = retag(s.Tags, add, remove)
 			x.putService(s)
+			x.sayTags(arn, "service "+s.Name, add, remove)
 			return nil
 		}
 		if t := c.tasks[arn]; t != nil {
 			t = t.clone()
 			t.Tags = retag(t.Tags, add, remove)
 			x.putTask(t)
+			x.sayTags(arn, "task "+t.ID, add, remove)
 			return nil
 		}
 		if k := c.clusters[lastPart(arn)]; k != nil && k.ARN == arn {
 			row := *k
 			row.Tags = retag(k.Tags, add, remove)
 			x.putCluster(&row)
+			x.sayTags(arn, "cluster "+k.Name, add, remove)
 			return nil
 		}
 		return invalid("The specified resource %s was not found.", arn)
 	})
+}
+
+// sayTags tells which tags of what were changed.
+func (x *change) sayTags(arn, what string, add map[string]string, remove []string) {
+	var changed []string
+	for _, key := range slices.Sorted(maps.Keys(add)) {
+		changed = append(changed, key+"="+add[key])
+	}
+	for _, key := range remove {
+		changed = append(changed, key+" removed")
+	}
+	x.event(timeline.Config, arn, fmt.Sprintf("the tags of %s were changed: %s", what, strings.Join(changed, ", ")), nil)
 }
 
 // Tags returns the tags of a cluster, service or task.

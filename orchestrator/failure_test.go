@@ -9,6 +9,7 @@ import (
 
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/timeline"
 )
 
 // broken makes every start of a container fail from now on; mended ends that.
@@ -299,6 +300,9 @@ func TestAlarms_IgnoredWhenInAlarmAtTheStart(t *testing.T) {
 		r := w.becomes(orchestrator.ServiceDeploymentSuccessful, 5*time.Minute)
 		if r.Alarms.Status != "DISABLED" || r.FinishedAt.Sub(r.CreatedAt) > 90*time.Second {
 			t.Errorf("%+v took %s: it does not bake either", r.Alarms, r.FinishedAt.Sub(r.CreatedAt))
+		}
+		if said := w.told(timeline.Alarm); len(said) != 1 || !strings.HasSuffix(said[0].Message, "its alarms are ignored, for web-5xx was in ALARM when it began") || said[0].Cause == 0 {
+			t.Errorf("of the alarms that are ignored the timeline tells %+v", said)
 		}
 	})
 }

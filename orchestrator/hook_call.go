@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,18 @@ func (c *Controller) mayRun(target string) error {
 	return nil
 }
 
+// withoutPassword is a hook's target as people and events are told of it.
+func withoutPassword(target string) string {
+	u, err := url.Parse(target)
+	if err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	if _, rest, ok := strings.Cut(target, "@"); ok && err != nil {
+		return "…@" + rest
+	}
+	return target
+}
+
 // CallHookTarget calls a lifecycle hook: a URL with POST, a command with the event as its standard input.
 // It returns the body, or the standard output. There is no Lambda here, so these two stand
 // in for its functions (ECS-145).
@@ -47,10 +60,10 @@ func CallHookTarget(ctx context.Context, target string, event []byte) ([]byte, e
 	return postHook(ctx, target, event)
 }
 
-func postHook(ctx context.Context, url string, event []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(event))
+func postHook(ctx context.Context, target string, event []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(event))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s is not a valid URL", withoutPassword(target)) // the error has it whole
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)

@@ -307,3 +307,32 @@ func TestCallHookTarget_LeavesNobodyBehind(t *testing.T) {
 		}
 	}
 }
+
+// TestHook_PasswordIsNotTold: a hook's URL may have a password, and events are read by everybody.
+func TestHook_PasswordIsNotTold(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		hook := hookAt(orchestrator.StagePostScaleUp)
+		hook.Target = "http://caller:s3cret@hook:8080/check"
+		w.createShift(1, blueGreen(0, hook))
+		w.hook = func(target string, _ []byte) (string, error) {
+			if target != hook.Target {
+				t.Errorf("%s was called", target)
+			}
+			return `{"hookStatus":"FAILED"}`, nil
+		}
+		w.redeploy()
+		w.steady(time.Hour)
+		story := mustJSON(w.store.events)
+		if strings.Contains(story, "s3cret") || !strings.Contains(story, "http://caller:xxxxx@hook:8080/check") {
+			t.Errorf("the events tell the password, or nothing of the hook:\n%s", story)
+		}
+		for _, target := range []string{"ftp://caller:s3cret@hook/", "http://caller:s3cret@ho%zzok/"} {
+			hook.Target = target
+			in := w.shiftService(1, blueGreen(0, hook))
+			in.Name = "other"
+			if _, err := w.c.CreateService(t.Context(), in); err == nil || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s: %v", target, err)
+			}
+		}
+	})
+}

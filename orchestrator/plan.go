@@ -50,6 +50,7 @@ type Result struct {
 	Interface *TaskInterface // of Attach and Prepare
 
 	Service string // ARN, of an action for a service
+	Rule    string // of ShiftTraffic: the listener rule
 	Hook    string // of CallHook: which run, and which call of it
 	Call    int
 	Answer  HookAnswer

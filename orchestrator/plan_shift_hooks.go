@@ -83,7 +83,7 @@ func (p *planner) endHook(arn string, n int, status, how, why string) {
 	s := p.editService(arn)
 	d := s.Primary()
 	data := stageData(s, d, sh.Stage)
-	data["hook"], data["hookStatus"], data["hookTarget"] = h.ID, status, h.Target
+	data["hook"], data["hookStatus"], data["hookTarget"] = h.ID, status, withoutPassword(h.Target)
 	d.Cause = p.event(timeline.Deployment, s.ARN, d.Cause,
 		fmt.Sprintf("deployment %s of service %s: hook %s at %s is %s: %s", d.ID, s.Name, h.name(), h.Stage, status, how), data)
 }
@@ -93,7 +93,7 @@ func (h *HookRun) name() string {
 	if h.Type == HookPause {
 		return HookPause
 	}
-	return h.Target
+	return withoutPassword(h.Target)
 }
 
 // hookResult takes in the answer of a hook. One to a run that is over changes nothing.

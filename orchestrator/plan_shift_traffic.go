@@ -99,16 +99,30 @@ func (p *planner) shiftResult(r Result) {
 		return
 	}
 	d := p.serviceNow(r.Service).Primary()
+	said, failed := d.Shift.Complaints[r.Rule]
 	switch {
 	case r.Err != nil:
-		sh := p.editShift(r.Service)
-		sh.RetryAt = p.in.Now.Add(retryAfter)
-		if sh.Complaint != r.Err.Error() {
-			sh.Complaint = r.Err.Error()
+		p.editShift(r.Service).RetryAt = p.in.Now.Add(retryAfter)
+		if said != r.Err.Error() {
+			p.complainOfRule(r)
 			p.event(timeline.Warning, s.ARN, d.Cause, fmt.Sprintf("shift traffic of service %s: %v; trying again", s.Name, r.Err), deploymentData(s, d))
 		}
-	case d.Shift.Complaint != "":
+	case failed:
 		sh := p.editShift(r.Service)
-		sh.Complaint, sh.RetryAt = "", zeroTime
+		sh.Complaints = maps.Clone(sh.Complaints)
+		if delete(sh.Complaints, r.Rule); len(sh.Complaints) == 0 {
+			sh.RetryAt = zeroTime
+		}
 	}
+}
+
+// complainOfRule notes what rewriting a rule said: of several rules, one that is done does not
+// make another one's failure news.
+func (p *planner) complainOfRule(r Result) {
+	sh := p.editShift(r.Service)
+	sh.Complaints = maps.Clone(sh.Complaints)
+	if sh.Complaints == nil {
+		sh.Complaints = map[string]string{}
+	}
+	sh.Complaints[r.Rule] = r.Err.Error()
 }

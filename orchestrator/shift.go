@@ -27,9 +27,9 @@ type Shift struct {
 
 	Hooks []HookRun `json:"hooks,omitempty"` // oldest first
 	// GoBack says why the deployment has to go back, in words for people; empty: it has not.
-	GoBack    string    `json:"goBack,omitempty"`
-	RetryAt   time.Time `json:"retryAt,omitzero"`    // rewriting a rule failed; not again before
-	Complaint string    `json:"complaint,omitempty"` // what it said
+	GoBack     string            `json:"goBack,omitempty"`
+	RetryAt    time.Time         `json:"retryAt,omitzero"`     // rewriting a rule failed; not again before
+	Complaints map[string]string `json:"complaints,omitempty"` // listener rule → what rewriting it said; until it is done
 }
 
 // untouched stands for a share of traffic that the deployment has not set yet.

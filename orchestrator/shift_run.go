@@ -70,7 +70,7 @@ func (c *Controller) dispatchShift(ctx context.Context, a Action) {
 		c.hookCalls[a.Hook] = a.Call
 	}
 	go func() {
-		result := Result{Service: a.Service, Action: a.Kind, Hook: a.Hook, Call: a.Call}
+		result := Result{Service: a.Service, Action: a.Kind, Rule: a.Split.Rule, Hook: a.Hook, Call: a.Call}
 		if a.Kind == CallHook {
 			result.Answer, result.Err = c.callHook(run, target, event)
 		} else {

@@ -2,6 +2,7 @@ package orchestrator_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -385,6 +386,46 @@ func TestShift_WhatFailedBeforeDoesNotFailTheWayBack(t *testing.T) {
 		time.Sleep(time.Minute)
 		if d := w.web().Primary(); d.RolloutState != orchestrator.RolloutCompleted {
 			t.Errorf("blue is %s: %s", d.RolloutState, d.RolloutReason)
+		}
+	})
+}
+
+// TestShift_OneRuleFailsAnotherDoesNot: what a rule says is told once, however often the other
+// rule is set right meanwhile.
+func TestShift_OneRuleFailsAnotherDoesNot(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.createShift(1, blueGreen(60))
+		w.redeploy()
+		w.reach(orchestrator.StageBake)
+		warnings := func() (n int) {
+			for _, e := range w.told(timeline.Warning) {
+				if strings.Contains(e.Message, "no such rule; trying again") {
+					n++
+				}
+			}
+			return n
+		}
+		set := func(rule string, weights map[string]int) {
+			w.balancer.mu.Lock()
+			defer w.balancer.mu.Unlock()
+			if w.balancer.rules[rule] = weights; weights == nil {
+				delete(w.balancer.rules, rule)
+			}
+		}
+		set(testRule, nil)
+		for range 5 {
+			set(prodRule, map[string]int{groupARN: 100, greenARN: 0})
+			w.c.Poke()
+			if !w.eventually(time.Minute, func() bool { return w.balancer.ForwardWeights(prodRule)[greenARN] == 100 }) {
+				t.Fatalf("the rule of production stays:\n%s", w.story())
+			}
+		}
+		if n := warnings(); n != 1 {
+			t.Errorf("%d warnings, want 1:\n%s", n, w.story())
+		}
+		set(testRule, map[string]int{groupARN: 1, greenARN: 0})
+		if !w.eventually(time.Minute, func() bool { return w.balancer.ForwardWeights(testRule)[greenARN] == 100 }) {
+			t.Errorf("the rule of tests is not set when it is back:\n%s", w.story())
 		}
 	})
 }

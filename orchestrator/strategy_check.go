@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -69,7 +70,7 @@ func (c *Controller) checkStrategy(s *Service, in StrategyInput) error {
 			return err
 		}
 		if err := c.mayRun(h.Target); err != nil {
-			return invalid("The hookTargetArn %s is not allowed: %v.", h.Target, err)
+			return invalid("The hookTargetArn %s is not allowed: %v.", withoutPassword(h.Target), err)
 		}
 	}
 	return nil
@@ -130,13 +131,19 @@ func (h LifecycleHook) checkTarget() error {
 	case target == "":
 		return invalid("hookTargetArn must be specified for a deployment lifecycle hook.")
 	case strings.HasPrefix(target, "arn:"):
-		return invalid("The hookTargetArn %s cannot be called: drydock runs no Lambda functions. Use the URL of an HTTP server (http://host:port/path) or a command of this machine (exec:/path/to/hook): either gets the same event and gives the same answer.", target)
-	case strings.HasPrefix(target, "http://"), strings.HasPrefix(target, "https://"):
+		return invalid("The hookTargetArn %s cannot be called: drydock runs no Lambda functions. Use the URL of an HTTP server (http://host:port/path) or a command of this machine (exec:/path/to/hook): either gets the same event and gives the same answer.", withoutPassword(target))
+	case isURL(target):
 		return nil
 	case strings.HasPrefix(target, execPrefix+"/"):
 		return nil
 	}
-	return invalid("The hookTargetArn %s is not valid: use a URL (http://host:port/path) or a command with its whole path (exec:/path/to/hook).", target)
+	return invalid("The hookTargetArn %s is not valid: use a URL (http://host:port/path) or a command with its whole path (exec:/path/to/hook).", withoutPassword(target))
+}
+
+// isURL reports whether an HTTP server could be called there.
+func isURL(target string) bool {
+	u, err := url.Parse(target)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 // checkAdvanced refuses load balancers that a strategy that shifts traffic could not work with
