@@ -8,6 +8,7 @@ import (
 
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/timeline"
 )
 
 func TestCreate_BecomesSteadyAndSaysSoInAWSWords(t *testing.T) {
@@ -241,6 +242,9 @@ func TestBreaker_FailsAndRollsBack(t *testing.T) {
 		s := w.web()
 		if s.TaskDefinition != good {
 			t.Errorf("the service is left at %s", s.TaskDefinition)
+		}
+		if said := w.told(timeline.Warning); len(said) != 1 || !strings.HasPrefix(said[0].Message, "service web is stable again, but on web:1, not web:2: the deployment was rolled back") || said[0].Cause == 0 {
+			t.Errorf("of the rollback the timeline tells %+v", said)
 		}
 		for _, want := range []string{
 			"(service web) (deployment D) deployment failed: tasks failed to start.",

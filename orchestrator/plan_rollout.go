@@ -132,12 +132,30 @@ func (p *planner) complete(arn string) {
 		revision := d.Revision
 		s.LastCompleted, s.LastCompletedARN = &revision, d.RevisionARN
 		p.say(s, d.Cause, fmt.Sprintf("(service %s) (deployment %s) deployment completed.", s.Name, d.ID))
+		p.warnOfRollback(s, d)
 	}
 	if !s.Steady || p.due(s.SteadySaid.Add(steadyRepeat)) {
 		s = p.editService(arn)
 		s.Steady, s.SteadySaid = true, p.in.Now
 		p.say(s, s.Primary().Cause, fmt.Sprintf("(service %s) has reached a steady state.", s.Name))
 	}
+}
+
+// warnOfRollback says that the service is stable on what it ran before: the waiter does not see
+// that (ECS-443).
+func (p *planner) warnOfRollback(s *Service, d *Deployment) {
+	if !d.Rollback {
+		return
+	}
+	failed := ""
+	if r := p.in.Records[d.Record]; r != nil {
+		if v := p.in.Revisions[r.Target.ARN]; v != nil && v.Revision.TaskDefinition != d.Revision.TaskDefinition {
+			failed = ", not " + lastPart(v.Revision.TaskDefinition)
+		}
+	}
+	p.event(timeline.Warning, s.ARN, d.Cause,
+		fmt.Sprintf("service %s is stable again, but on %s%s: the deployment was rolled back, and `aws ecs wait services-stable` succeeds all the same", s.Name, lastPart(d.Revision.TaskDefinition), failed),
+		deploymentData(s, d))
 }
 
 // dropOld removes older deployments that have no task left.

@@ -113,7 +113,8 @@ func (w *watcher) judgeReplaced(status *Status, by DeploymentStatus) (done bool,
 	if by.RolloutState == "IN_PROGRESS" {
 		return false, "", nil
 	}
-	return true, "", fmt.Errorf("the deployment of %s failed and was rolled back to %s after %s: %s", w.definition, by.TaskDefinition, duration(time.Since(w.started)), w.rolledBack+w.stopped(status))
+	return true, "", fmt.Errorf("the deployment of %s failed and was rolled back to %s after %s: %s\nthe service is stable on %s: `aws ecs wait services-stable` does not tell that from a success",
+		w.definition, by.TaskDefinition, duration(time.Since(w.started)), w.rolledBack+w.stopped(status), by.TaskDefinition)
 }
 
 func (w *watcher) stopped(status *Status) string {

@@ -198,7 +198,7 @@ func TestDeploy_FailuresExitOne(t *testing.T) {
 		}
 	}
 	code, _, stderr = f.run("deploy", "web", "--image", "bad")
-	if code != exitFailed || !strings.Contains(stderr, "failed and was rolled back to web:1") {
+	if code != exitFailed || !strings.Contains(stderr, "failed and was rolled back to web:1") || !strings.Contains(stderr, "the service is stable on web:1") {
 		t.Errorf("rolled back: exit %d\n%s", code, stderr)
 	}
 
