@@ -149,9 +149,14 @@ func (d *decider) fresh(a *cloudwatch.Alarm) bool {
 	return a != nil && a.Value != nil && !a.ValueAt.Before(d.target.ChangedAt)
 }
 
-// track returns how many tasks bring the metric to its target (AAS-011).
+// track returns how many tasks bring the metric to its target (AAS-011). A metric beyond measure
+// asks for more than any maximum; one that is no number asks for nothing.
 func (d *decider) track(p *Policy, value float64, base int) int {
-	return int(math.Ceil(float64(base)*value/p.Tracking.threshold(d.pace) - 1e-9))
+	exact := math.Ceil(float64(base)*value/p.Tracking.threshold(d.pace) - 1e-9)
+	if math.IsNaN(exact) {
+		return base
+	}
+	return int(max(0, min(exact, math.MaxInt32)))
 }
 
 // step returns what a step scaling policy asks for, nil if none of its alarms goes off, or if it

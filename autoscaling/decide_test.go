@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -49,6 +50,9 @@ func TestDecide(t *testing.T) {
 		{"rounds up", Target{Policies: []Policy{tracking("a")}}, Service{Desired: 2, Running: 2}, []*cloudwatch.Alarm{over("a", 51)}, 3},
 		{"counts from running tasks", Target{Policies: []Policy{tracking("a")}}, Service{Desired: 4, Running: 2}, []*cloudwatch.Alarm{over("a", 100)}, 0},
 		{"clamped to the maximum", Target{Max: 3, Policies: []Policy{tracking("a")}}, Service{Desired: 2, Running: 2}, []*cloudwatch.Alarm{over("a", 500)}, 3},
+		{"a metric beyond measure", Target{Policies: []Policy{tracking("a")}}, Service{Desired: 2, Running: 2}, []*cloudwatch.Alarm{over("a", 1e300)}, 100},
+		{"an infinite metric", Target{Policies: []Policy{tracking("a")}}, Service{Desired: 2, Running: 2}, []*cloudwatch.Alarm{over("a", math.Inf(1))}, 100},
+		{"no number", Target{Policies: []Policy{tracking("a")}}, Service{Desired: 2, Running: 2}, []*cloudwatch.Alarm{over("a", math.NaN())}, 0},
 		{"nothing without an alarm", Target{Policies: []Policy{tracking("a")}}, Service{Desired: 2, Running: 2}, nil, 0},
 		{"another policy's alarm", Target{Policies: []Policy{tracking("a")}}, Service{Desired: 2, Running: 2}, []*cloudwatch.Alarm{over("z", 100)}, 0},
 		{"out during a deployment", Target{Policies: []Policy{tracking("a")}}, Service{Desired: 2, Running: 2, Deploying: true}, []*cloudwatch.Alarm{over("a", 100)}, 4},

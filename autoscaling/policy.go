@@ -79,7 +79,6 @@ func (s *Scaler) PutScalingPolicy(ctx context.Context, resource string, p Policy
 	if err := p.check(cluster, service); err != nil {
 		return p, err
 	}
-	var stale []string
 	err := s.update(ctx, func(x *tx) error {
 		t, err := x.target(resource)
 		if err != nil {
@@ -87,7 +86,8 @@ func (s *Scaler) PutScalingPolicy(ctx context.Context, resource string, p Policy
 		}
 		p.ARN, p.CreatedAt = s.policyARN(resource, p.Name), x.now
 		if old := t.Policy(p.Name); old != nil {
-			p.ARN, p.CreatedAt, stale = old.ARN, old.CreatedAt, old.Alarms
+			p.ARN, p.CreatedAt = old.ARN, old.CreatedAt
+			t.Leftover = append(t.Leftover, old.Alarms...)
 			if (old.Tracking == nil) != (p.Tracking == nil) {
 				return invalid("Scaling policy %s exists with another policy type.", p.Name)
 			}
@@ -95,6 +95,7 @@ func (s *Scaler) PutScalingPolicy(ctx context.Context, resource string, p Policy
 			return refuse("LimitExceededException", "The maximum number of scaling policies for a scalable target is 50.")
 		}
 		p.Alarms = p.alarmNames(resource)
+		p.Unmade = len(p.Alarms) > 0
 		t.Policies = slices.DeleteFunc(t.Policies, func(q Policy) bool { return q.Name == p.Name })
 		t.Policies = append(t.Policies, p)
 		x.event(t, fmt.Sprintf("scaling policy %s of %s: %s", p.Name, service, p.words()), nil)
@@ -103,7 +104,7 @@ func (s *Scaler) PutScalingPolicy(ctx context.Context, resource string, p Policy
 	if err != nil {
 		return p, err
 	}
-	return p, s.replaceAlarms(ctx, &p, stale)
+	return p, s.settleAlarms(ctx, resource)
 }
 
 func (p *Policy) check(cluster, service string) error {
@@ -135,14 +136,59 @@ func (p *Policy) alarmNames(resource string) []string {
 	return all
 }
 
-// replaceAlarms puts a policy's alarms and deletes those that it had (AAS-010).
-func (s *Scaler) replaceAlarms(ctx context.Context, p *Policy, stale []string) error {
+// settleAlarms puts the alarms of a target's policies that are still to be put and deletes those of
+// before (AAS-010). The rows say so until it is done, and every pass looks: a process that ends in
+// between leaves no policy without alarms, and no alarm without a policy.
+func (s *Scaler) settleAlarms(ctx context.Context, resource string) error {
+	s.settling.Lock()
+	defer s.settling.Unlock()
+	t := s.unsettled(resource)
+	if t == nil {
+		return nil
+	}
+	for i := range t.Policies {
+		if err := s.putAlarms(ctx, &t.Policies[i]); err != nil {
+			return err
+		}
+	}
+	if err := s.deleteAlarms(ctx, t.Leftover); err != nil {
+		return err
+	}
+	return s.update(ctx, func(x *tx) error {
+		now, err := x.target(resource)
+		if err != nil {
+			return nil // deregistered meanwhile
+		}
+		now.Leftover = slices.DeleteFunc(now.Leftover, func(name string) bool { return slices.Contains(t.Leftover, name) })
+		for i := range now.Policies {
+			if p := t.Policy(now.Policies[i].Name); p != nil && slices.Equal(p.Alarms, now.Policies[i].Alarms) {
+				now.Policies[i].Unmade = false
+			}
+		}
+		return nil
+	})
+}
+
+// unsettled returns a target whose alarms are not yet what its policies want, else nil.
+func (s *Scaler) unsettled(resource string) *Target {
+	for _, t := range s.Targets() {
+		if t.Resource == resource && (len(t.Leftover) > 0 || slices.ContainsFunc(t.Policies, func(p Policy) bool { return p.Unmade })) {
+			return t
+		}
+	}
+	return nil
+}
+
+func (s *Scaler) putAlarms(ctx context.Context, p *Policy) error {
+	if !p.Unmade {
+		return nil
+	}
 	for i, name := range p.Alarms {
 		if err := s.alarms.PutMetricAlarm(ctx, s.trackingAlarm(p, name, i > 0)); err != nil {
 			return fmt.Errorf("put the alarms of policy %s: %w", p.Name, err)
 		}
 	}
-	return s.deleteAlarms(ctx, stale)
+	return nil
 }
 
 func (s *Scaler) trackingAlarm(p *Policy, name string, low bool) cloudwatch.AlarmSpec {
@@ -172,7 +218,6 @@ func (s *Scaler) deleteAlarms(ctx context.Context, names []string) error {
 
 // DeleteScalingPolicy deletes a policy and its alarms.
 func (s *Scaler) DeleteScalingPolicy(ctx context.Context, resource, name string) error {
-	var alarms []string
 	err := s.update(ctx, func(x *tx) error {
 		t, err := x.target(resource)
 		if err != nil {
@@ -182,7 +227,7 @@ func (s *Scaler) DeleteScalingPolicy(ctx context.Context, resource, name string)
 		if p == nil {
 			return noPolicy(resource, name)
 		}
-		alarms = p.Alarms
+		t.Leftover = append(t.Leftover, p.Alarms...)
 		t.Policies = slices.DeleteFunc(t.Policies, func(q Policy) bool { return q.Name == name })
 		x.event(t, "scaling policy "+name+" deleted", nil)
 		return nil
@@ -190,7 +235,7 @@ func (s *Scaler) DeleteScalingPolicy(ctx context.Context, resource, name string)
 	if err != nil {
 		return err
 	}
-	return s.deleteAlarms(ctx, alarms)
+	return s.settleAlarms(ctx, resource)
 }
 
 // AlarmsOf returns the alarms that act for a policy: its own, and those of users that name it.

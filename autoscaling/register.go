@@ -117,23 +117,33 @@ func (s *Scaler) apply(ctx context.Context, c *correction) error {
 
 // DeregisterScalableTarget forgets a target with its policies, their alarms and its scheduled actions.
 func (s *Scaler) DeregisterScalableTarget(ctx context.Context, resource string) error {
-	var alarms []string
-	err := s.update(ctx, func(x *tx) error {
+	err := s.update(ctx, func(x *tx) error { // the policies first: the target's row knows of their alarms
 		t, err := x.target(resource)
 		if err != nil {
 			return err
 		}
 		for _, p := range t.Policies {
-			alarms = append(alarms, p.Alarms...)
+			t.Leftover = append(t.Leftover, p.Alarms...)
 		}
-		x.event(t, resource+" is no scalable target any more", nil)
-		x.next[resource] = nil
+		t.Policies = nil
+		x.event(t, resource+" is about to be no scalable target any more", nil)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return s.deleteAlarms(ctx, alarms)
+	if err := s.settleAlarms(ctx, resource); err != nil {
+		return err
+	}
+	return s.update(ctx, func(x *tx) error {
+		t, err := x.target(resource)
+		if err != nil {
+			return nil // another call was faster
+		}
+		x.event(t, resource+" is no scalable target any more", nil)
+		x.next[resource] = nil
+		return nil
+	})
 }
 
 // Tag adds and removes tags of a target.

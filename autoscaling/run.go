@@ -35,6 +35,9 @@ func (s *Scaler) pass(ctx context.Context) {
 	}
 	alarms := s.alarms.Alarms()
 	for _, t := range targets {
+		if err := s.settleAlarms(ctx, t.Resource); err != nil && ctx.Err() == nil {
+			s.config.Logger.Error("settle a target's alarms", "resource", t.Resource, "error", err)
+		}
 		cluster, name, _ := names(t.Resource)
 		service, found := s.services.ScaledService(cluster, name)
 		if !found || ctx.Err() != nil {

@@ -62,6 +62,8 @@ type Scaler struct {
 	config   Config
 	poke     chan struct{} // size 1: look again
 
+	settling sync.Mutex // held while alarms are made what the rows want; never taken under mu
+
 	mu   sync.Mutex
 	rows map[string]*Target // by resource id; never changed in place
 }

@@ -3,6 +3,7 @@ package autoscaling
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -215,6 +216,48 @@ func TestScaling_AsksForWhatWasNoted(t *testing.T) {
 		time.Sleep(time.Minute)
 		if a := w.Targets()[0].Activities[0]; w.web.count() != 4 || a.Status != Successful || w.web.causes[0] != a.Event {
 			t.Errorf("%d tasks, causes %v, %+v", w.web.count(), w.web.causes, a)
+		}
+	})
+}
+
+// TestPolicy_AlarmsAreMadeGood: a process that ended between a policy's row and its alarms leaves
+// both to the next one.
+func TestPolicy_AlarmsAreMadeGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.register(t, 1, 5)
+		if _, err := w.PutScalingPolicy(t.Context(), resource, Policy{Name: "cpu", Tracking: &Tracking{Target: 60, Predefined: ServiceCPU}}); err != nil {
+			t.Fatal(err)
+		}
+		before := w.monitor.Alarms()
+		err := w.update(t.Context(), func(x *tx) error { // as PutScalingPolicy does, and then the process ends
+			target, err := x.target(resource)
+			if err != nil {
+				return err
+			}
+			p := &target.Policies[0]
+			target.Leftover, p.Alarms, p.Unmade = p.Alarms, p.alarmNames(resource), true
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		target := w.Targets()[0]
+		for _, a := range w.monitor.Alarms() {
+			if a.Name == before[0].Name || a.Name == before[1].Name || !slices.Contains(target.Policies[0].Alarms, a.Name) {
+				t.Errorf("there is an alarm %s", a.Name)
+			}
+		}
+		if n := len(w.monitor.Alarms()); n != 2 || target.Policies[0].Unmade || len(target.Leftover) != 0 {
+			t.Errorf("%d alarms, %+v", n, target)
+		}
+		if err := w.monitor.DeleteAlarms(t.Context(), target.Policies[0].Alarms); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if n := len(w.monitor.Alarms()); n != 0 {
+			t.Errorf("%d alarms came back that somebody has deleted", n)
 		}
 	})
 }

@@ -24,6 +24,8 @@ type Target struct {
 	Actions    []ScheduledAction `json:"actions,omitempty"`
 	Activities []Activity        `json:"activities,omitempty"` // newest first
 
+	Leftover []string `json:"leftover,omitempty"` // alarms of before, which are still to be deleted
+
 	ChangedAt time.Time            `json:"changedAt,omitzero"` // when a policy last changed the count
 	OutUntil  time.Time            `json:"outUntil,omitzero"`  // end of the cooldown after scaling out
 	OutBase   int                  `json:"outBase,omitempty"`  // the count before that
@@ -46,6 +48,7 @@ type Policy struct {
 	Tracking  *Tracking `json:"tracking,omitempty"`
 	Step      *Step     `json:"step,omitempty"`
 	Alarms    []string  `json:"alarms,omitempty"` // names: of target tracking, high then low
+	Unmade    bool      `json:"unmade,omitempty"` // the alarms are still to be put
 }
 
 // Activity is a scaling activity.
@@ -86,6 +89,7 @@ func (t *Target) clamp(n int) int { return max(t.Min, min(t.Max, n)) }
 func (t *Target) clone() *Target {
 	c := *t
 	c.Policies, c.Actions, c.Activities = slices.Clone(t.Policies), slices.Clone(t.Actions), slices.Clone(t.Activities)
+	c.Leftover = slices.Clone(t.Leftover)
 	c.ActedAt = map[string]time.Time{}
 	for name, at := range t.ActedAt {
 		c.ActedAt[name] = at

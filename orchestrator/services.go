@@ -45,6 +45,7 @@ type ServiceInput struct {
 	Echo        map[string]json.RawMessage // members without effect here
 
 	ForceNewDeployment bool // update only
+	Automatic          bool // update only: nobody asked for it but Application Auto Scaling
 }
 
 // Breaker is a deployment circuit breaker's configuration. An empty type leaves the threshold
@@ -430,7 +431,7 @@ func (x *change) updateDeployments(old, s *Service, in ServiceInput) {
 			s.Deployments[1].Grow += max(0, s.DesiredCount-old.DesiredCount) // ECS-407
 		}
 	}
-	if d := s.Primary(); d != nil {
+	if d := s.Primary(); d != nil && !in.Automatic {
 		d.NextStart = x.now // an update resets the start throttle (ECS-007)
 		d.FailedStarts, d.Crashes = 0, 0
 		delete(s.Complaints, complaintImpaired)

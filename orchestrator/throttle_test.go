@@ -10,7 +10,7 @@ import (
 )
 
 // TestStart_ThrottleGrowsToAQuarterOfAnHour: failed starts come further and further apart, up to
-// 15 min; the service is told once in 6 h; an update starts anew.
+// 15 min; the service is told once in 6 h; an update starts anew, auto scaling's does not.
 func TestStart_ThrottleGrowsToAQuarterOfAnHour(t *testing.T) {
 	inWorld(t, orchestrator.PaceAWS, func(w *world) {
 		w.broken()
@@ -43,6 +43,11 @@ func TestStart_ThrottleGrowsToAQuarterOfAnHour(t *testing.T) {
 			if n := strings.Count(w.story(), text); n != want {
 				t.Errorf("said %d times in 7 h: %s", n, text)
 			}
+		}
+		throttled := w.web().Primary()
+		w.update(func(in *orchestrator.ServiceInput) { in.DesiredCount, in.Automatic = new(2), true })
+		if d := w.web().Primary(); d.NextStart != throttled.NextStart || d.FailedStarts != throttled.FailedStarts || d.FailedStarts == 0 {
+			t.Errorf("auto scaling ended the throttle: next start %s, was %s", d.NextStart, throttled.NextStart)
 		}
 		before := len(made)
 		w.update(func(in *orchestrator.ServiceInput) { in.ManagedTags = new(true) })

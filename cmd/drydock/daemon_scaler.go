@@ -44,6 +44,6 @@ func (s scaledServices) ScaledService(cluster, name string) (autoscaling.Service
 }
 
 func (s scaledServices) SetDesiredCount(ctx context.Context, cluster, name string, desired int) error {
-	_, err := s.scheduler.UpdateService(ctx, orchestrator.ServiceInput{Cluster: cluster, Name: name, DesiredCount: &desired})
+	_, err := s.scheduler.UpdateService(ctx, orchestrator.ServiceInput{Cluster: cluster, Name: name, DesiredCount: &desired, Automatic: true})
 	return err
 }
