@@ -21,6 +21,7 @@ const (
 	logSize, logFiles  = "20m", "2"            // of the json-file driver; ours
 	poll               = 50 * time.Millisecond // of what Docker has no event for
 	reservation        = 10 * time.Second      // until a name that Docker has given away shows as a container
+	lastWord           = 10 * time.Second      // for what Docker has been asked for, when nobody wants it any more
 	firstBackoff       = 100 * time.Millisecond
 	lastBackoff        = 5 * time.Second
 )

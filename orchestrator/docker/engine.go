@@ -28,6 +28,8 @@ const parallelStarts = 4
 type Config struct {
 	// Instance is 8 hex digits; it is in the label of everything that is ours.
 	Instance string
+	// Home says where the instance's state is, for whoever finds its network; it may be empty.
+	Home string
 	// Client is the Docker client; nil is the one that DOCKER_HOST and its like describe.
 	Client *client.Client
 	// ContainerInstance is the ARN that observations name; it may be empty.

@@ -29,6 +29,7 @@ const (
 	labelStopTimeout = "drydock.stop-timeout" // seconds
 	labelHealthCheck = "drydock.health-check" // "true" if the definition has one
 	labelVPC         = "drydock.vpc"
+	labelHome        = "drydock.home"  // of a network: where its daemon's state is
 	labelImage       = "drydock.image" // as the definition has it, where a deployment has pinned its id
 )
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -32,16 +33,35 @@ func (e *Engine) ensureNetwork(ctx context.Context, vpc orchestrator.VPC) error 
 	case err == nil:
 		err = e.checkNetwork(found, vpc)
 	case cerrdefs.IsNotFound(err):
-		_, err = e.client.NetworkCreate(ctx, name, e.networkOptions(vpc))
-		if cerrdefs.IsConflict(err) { // another process of ours was faster
-			err = nil
-		}
+		err = e.createNetwork(ctx, name, vpc)
 	}
 	if err != nil {
 		return fmt.Errorf("make network %s for %s: %w", name, vpc.CIDR, err)
 	}
 	e.present[vpc] = true
 	return nil
+}
+
+// ErrRangeTaken says that Docker has another network in a VPC's range.
+var ErrRangeTaken = errors.New("the range is another Docker network's")
+
+// Claim makes the VPC's network, so that nobody else gets its range: of two who ask for
+// overlapping ranges at the same time, Docker gives one to one. The other's error is [ErrRangeTaken].
+func (e *Engine) Claim(ctx context.Context, vpc orchestrator.VPC) error {
+	return e.ensureNetwork(ctx, vpc)
+}
+
+func (e *Engine) createNetwork(ctx context.Context, name string, vpc orchestrator.VPC) error {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	_, err := e.client.NetworkCreate(ctx, name, e.networkOptions(vpc))
+	switch {
+	case cerrdefs.IsConflict(err): // another process of ours was faster
+		return nil
+	case err != nil && strings.Contains(err.Error(), "overlap"): // Docker has no code for it
+		return fmt.Errorf("%w: %w", ErrRangeTaken, err)
+	}
+	return err
 }
 
 func (e *Engine) forgetNetworks() {
@@ -60,8 +80,16 @@ func (e *Engine) networkOptions(vpc orchestrator.VPC) network.CreateOptions {
 			Gateway: vpc.Gateway.String(),
 		}}},
 		Options: map[string]string{"com.docker.network.bridge.name": BridgeName(e.config.Instance, vpc.ID)},
-		Labels:  map[string]string{labelInstance: e.config.Instance, labelVPC: vpc.ID},
+		Labels:  e.networkLabels(vpc),
 	}
+}
+
+func (e *Engine) networkLabels(vpc orchestrator.VPC) map[string]string {
+	labels := map[string]string{labelInstance: e.config.Instance, labelVPC: vpc.ID}
+	if e.config.Home != "" {
+		labels[labelHome] = e.config.Home
+	}
+	return labels
 }
 
 // checkNetwork refuses a network of our name that is not the one we would have made.

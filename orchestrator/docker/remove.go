@@ -29,12 +29,23 @@ func (e *Engine) Remove(ctx context.Context, task string) error {
 // Purge removes everything of the instance: containers, volumes, networks, and the pause image
 // if no other instance uses it. Running containers are killed.
 func (e *Engine) Purge(ctx context.Context) error {
-	err := errors.Join(e.removeContainers(ctx, ""), e.removeVolumes(ctx, ""))
-	err = errors.Join(err, e.removeNetworks(ctx), e.removePauseImage(ctx), e.removeCgroups())
+	err := e.purge(ctx)
+	for range 2 { // what a daemon that was killed had asked for may have come about meanwhile
+		if left, listErr := e.containers(ctx, ""); err == nil && len(left) > 0 {
+			err = e.purge(ctx)
+		} else {
+			err = errors.Join(err, listErr)
+		}
+	}
+	err = errors.Join(err, e.removePauseImage(ctx), e.removeCgroups())
 	if err != nil {
 		return fmt.Errorf("purge instance %s: %w", e.config.Instance, err)
 	}
 	return nil
+}
+
+func (e *Engine) purge(ctx context.Context) error {
+	return errors.Join(e.removeContainers(ctx, ""), e.removeVolumes(ctx, ""), e.removeNetworks(ctx))
 }
 
 // removeContainers removes what is ours, or a task's share of it; who joined a namespace goes before its owner.

@@ -23,6 +23,7 @@ type request struct {
 	host      *container.HostConfig
 	network   *network.NetworkingConfig
 	vpc       orchestrator.VPC
+	again     bool // it was tried before
 }
 
 // start creates what is not there and starts what has never run.
@@ -87,6 +88,11 @@ func (e *Engine) startAfresh(ctx context.Context, id string, r request) (string,
 }
 
 func (e *Engine) startCreated(ctx context.Context, id string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ctx, cancel := outlive(ctx)
+	defer cancel()
 	return within(ctx, startingTimeout, "started", func(ctx context.Context) error {
 		return e.client.ContainerStart(ctx, id, container.StartOptions{})
 	})
@@ -114,13 +120,25 @@ func (e *Engine) find(ctx context.Context, r request) (id string, ran bool, err 
 
 // create creates the container, or finds the one that a call cut off before has had created.
 func (e *Engine) create(ctx context.Context, r request) (string, error) {
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	var made container.CreateResponse
-	err := within(ctx, createTimeout, "created", func(ctx context.Context) (err error) {
+	longer, cancel := outlive(ctx)
+	defer cancel()
+	err := within(longer, createTimeout, "created", func(ctx context.Context) (err error) {
 		made, err = e.client.ContainerCreate(ctx, r.config, r.host, r.network, nil, r.name)
 		return err
 	})
-	if cerrdefs.IsConflict(err) {
+	switch {
+	case cerrdefs.IsConflict(err):
 		return e.createdMeanwhile(ctx, r, err)
+	case cerrdefs.IsNotFound(err) && r.config.Image == pauseImage && !r.again: // the last instance that had it has gone
+		r.again = true
+		if err := e.ensurePauseImage(ctx); err != nil {
+			return "", err
+		}
+		return e.create(ctx, r)
 	}
 	if err != nil {
 		return "", e.startError(ctx, r.container, "CannotCreateContainerError", err)

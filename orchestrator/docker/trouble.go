@@ -35,6 +35,17 @@ func within(ctx context.Context, patience time.Duration, transition string, step
 	return err
 }
 
+// outlive returns a context that ends a while after ctx does. Docker finishes what it was asked to
+// make, whether somebody waits or not: who gives up at once leaves things behind that come about later.
+func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		defer cancel()
+		pause(longer, lastWord)
+	})
+	return longer, func() { stop(); cancel() }
+}
+
 // diskFull reports that Docker has no room left. It has no code for that, only the kernel's text.
 func diskFull(err error) bool { return strings.Contains(err.Error(), "no space left on device") }
 
