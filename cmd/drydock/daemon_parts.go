@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -68,6 +67,7 @@ type daemon struct {
 	sessions     ssm.Sessions
 	roles        *iam.Directory
 
+	alive    net.Listener // tells other programs that the instance has a daemon
 	listener net.Listener
 	server   *http.Server
 	quit     chan struct{} // closed when the private API has taken everything down
@@ -100,7 +100,10 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.instance, err = d.loadInstance(ctx); err != nil {
 		return err
 	}
-	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
+	if d.alive, err = holdInstance(d.instance); err != nil {
+		return err
+	}
+	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, Home: home(d.config.StateDir), ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
 		return err
 	}
 	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openScaler, d.openAgent, d.openLogs, d.openRoles, d.openAPI} {
@@ -160,7 +163,7 @@ func (d *daemon) openNetwork(ctx context.Context) error {
 		return err
 	}
 	d.enforcer = iptables.New(d.prefix(), d.network.Bridge())
-	return nil
+	return d.claimRange(ctx)
 }
 
 // linger is how long interfaces take to end: with AWS's pace the scheduler itself waits for it.
@@ -173,36 +176,6 @@ func (d *daemon) linger() time.Duration {
 
 // prefix begins the names of our chains and sets.
 func (d *daemon) prefix() string { return "dd" + d.instance[:6] }
-
-// chooseCIDR returns the range for a new default VPC: the wanted one, unless a Docker
-// network or a route of this machine is in it.
-func (d *daemon) chooseCIDR(ctx context.Context) (netip.Prefix, error) {
-	known := false
-	if err := d.store.Load(ctx, "vpc", func(string, []byte) error { known = true; return nil }); err != nil || known {
-		return d.config.CIDR, err
-	}
-	taken, err := d.engine.UsedPrefixes(ctx)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("look for a free address range: %w", err)
-	}
-	routes, err := docker.HostRoutes()
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("look for a free address range: %w", err)
-	}
-	for _, r := range routes {
-		taken = append(taken, r.Prefix)
-	}
-	chosen, ok := network.PickCIDR(d.config.CIDR, taken)
-	if !ok {
-		return netip.Prefix{}, fmt.Errorf("every address range that drydock knows is in use by Docker networks or routes of this machine: name a free one with --vpc-cidr")
-	}
-	if chosen == d.config.CIDR {
-		return chosen, nil
-	}
-	message := fmt.Sprintf("the address range %s is in use on this machine: the default VPC gets %s", d.config.CIDR, chosen)
-	d.log.Warn(message)
-	return chosen, d.say(ctx, timeline.Warning, message, nil)
-}
 
 func (d *daemon) openBalancer(ctx context.Context) error {
 	_, pace, err := d.config.paces()
@@ -373,6 +346,9 @@ func (d *daemon) Close() error {
 	var errs []error
 	if d.listener != nil {
 		d.listener.Close()
+	}
+	if d.alive != nil {
+		defer d.alive.Close()
 	}
 	if d.store != nil {
 		if d.events != nil && !d.removed {

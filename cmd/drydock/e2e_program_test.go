@@ -98,21 +98,40 @@ func newProgram(t *testing.T, options ...string) *program {
 
 func startInstallation(t *testing.T, i *installation) *program {
 	t.Helper()
+	p := newInstallation(t, i)
+	p.Start()
+	p.instance = p.Status().Daemon.Instance
+	return p
+}
+
+// newInstallation prepares what the caller starts.
+func newInstallation(t *testing.T, i *installation) *program {
+	t.Helper()
 	requireDocker(t)
 	i.owner, i.state, i.offset = t, t.TempDir(), freeOffset(t)
 	p := &program{t, i}
 	t.Cleanup(p.takeDown)
-	p.Start()
-	p.instance = p.Status().Daemon.Instance
 	return p
 }
 
 // on returns the program as a step of the test sees it.
 func (p *program) on(t *testing.T) *program { return &program{t, p.installation} }
 
-// freeOffset returns an offset with which the ports that the tests listen on are free.
+// offsets are those that tests have been given.
+var offsets struct {
+	sync.Mutex
+	next int
+}
+
+// freeOffset returns an offset with which the ports that the tests listen on are free, for this
+// test alone: no two ports are a multiple of 700 apart, and all are below those that the kernel
+// gives to whoever asks for any.
 func freeOffset(t *testing.T) int {
-	for offset := 20000 + os.Getpid()%1000*20; offset < 60000; offset += 1000 {
+	offsets.Lock()
+	defer offsets.Unlock()
+	for range 20 {
+		offset := 10000 + (os.Getpid()+offsets.next)%20*700
+		offsets.next++
 		if portFree(80+offset) && portFree(443+offset) && portFree(8080+offset) {
 			return offset
 		}
@@ -126,10 +145,21 @@ func portFree(port int) bool { return listenable(fmt.Sprintf("127.0.0.1:%d", por
 // Start starts the daemon and waits until it serves.
 func (p *program) Start() {
 	p.Helper()
+	p.launch()
+	p.awaitServing()
+}
+
+// launch starts the daemon and does not wait.
+func (p *program) launch() {
+	p.Helper()
 	listen := cmp.Or(strings.TrimPrefix(p.endpoint, "http://"), "127.0.0.1:0")
 	args := append([]string{"daemon", "--listen", listen, "--state-dir", p.state, "--alb-address", "127.0.0.1",
 		"--port-offset", fmt.Sprint(p.offset)}, p.options...)
 	p.process = startWith(p.owner, p.env, cmp.Or(p.program, drydock(p.T)), args...)
+}
+
+func (p *program) awaitServing() {
+	p.Helper()
 	p.endpoint = p.process.await(p.T, `http://127\.0\.0\.1:\d+`)
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"drydock/timeline"
@@ -101,13 +102,19 @@ func TestFullRange_WaitsForAddresses(t *testing.T) {
 	}
 }
 
+// ranges are those that tests have been given.
+var ranges sync.Map
+
 // freeRange returns a small range that nothing on this machine uses: for a range in use the
 // daemon would take another one, of any size.
 func freeRange(t *testing.T, bits int) string {
 	t.Helper()
 	for i := range 256 {
 		cidr := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 213, byte(i), 0}), bits)
-		if checkRange(t.Context(), nil, cidr).Verdict == VerdictOK {
+		if checkRange(t.Context(), nil, cidr).Verdict != VerdictOK {
+			continue
+		}
+		if _, given := ranges.LoadOrStore(i, true); !given {
 			return cidr.String()
 		}
 	}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -31,6 +34,7 @@ type relay struct {
 	late   time.Duration       // of each event
 	copies int                 // of each event, beside the event
 	deaf   bool                // no event gets through
+	slow   time.Duration       // until Docker gets to making something; it does so though nobody waits any more
 	cut    context.CancelFunc  // ends the streams that are open
 	open   context.Context
 	cuts   int // event streams that were begun
@@ -50,6 +54,7 @@ func newRelay(t *testing.T) *relay {
 	r.direct.Transport = &http.Transport{DialContext: dial}
 	r.proxy = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "docker"})
 	r.proxy.Transport, r.proxy.FlushInterval = &http.Transport{DialContext: dial}, -1
+	r.proxy.ErrorLog = log.New(t.Output(), "relay: ", 0)
 	l, err := net.Listen("unix", filepath.Join(dir, "docker.sock"))
 	if err != nil {
 		t.Fatal(err)
@@ -62,10 +67,18 @@ func newRelay(t *testing.T) *relay {
 
 func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
-	before := r.before
+	before, slow := r.before, r.slow
 	r.mu.Unlock()
 	if before != nil {
 		before(req)
+	}
+	if slow > 0 && req.Method == http.MethodPost && (strings.HasSuffix(req.URL.Path, "/create") || strings.HasSuffix(req.URL.Path, "/start")) {
+		body, _ := io.ReadAll(req.Body)
+		ctx, cancel := context.WithCancel(context.WithoutCancel(req.Context())) // without Done the proxy looks whether the caller is there
+		defer cancel()
+		req = req.WithContext(ctx)
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		time.Sleep(slow)
 	}
 	if strings.HasSuffix(req.URL.Path, "/events") {
 		r.events(w, req)
@@ -124,6 +137,13 @@ func (r *relay) Spoil(late time.Duration, copies int, deaf bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.late, r.copies, r.deaf = late, copies, deaf
+}
+
+// Slow has Docker take its time to make and start things.
+func (r *relay) Slow(by time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slow = by
 }
 
 // Before has do called with every request before it is passed on; nil ends that.

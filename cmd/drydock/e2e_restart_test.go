@@ -140,17 +140,22 @@ func newForeigners(p *program) *foreigners {
 	suffix := p.instance
 	f.add(p, "ecs-web-1-web-"+suffix, nil)
 	f.add(p, "drydock-foreign-"+suffix, map[string]string{"drydock.instance": "00000000", "com.amazonaws.ecs.container-name": "web"})
-	engine := dockerClient(p.T)
-	defer engine.Close()
-	name := "drydock-" + p.instance + "-vpc-foreign"
-	made, err := engine.NetworkCreate(p.Context(), name, network.CreateOptions{Internal: true,
-		IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: "198.51.100.0/28"}}}})
-	if err != nil {
-		p.Fatal(err)
-	}
-	f.network = made.ID
-	p.Cleanup(func() { removeNetwork(p.T, made.ID) })
+	f.network = makeNetwork(p.T, "drydock-"+p.instance+"-vpc-foreign", "198.51.100.0/28")
 	return f
+}
+
+// makeNetwork makes a network that is not ours, until the test ends.
+func makeNetwork(t *testing.T, name, cidr string) (id string) {
+	t.Helper()
+	engine := dockerClient(t)
+	defer engine.Close()
+	made, err := engine.NetworkCreate(t.Context(), name, network.CreateOptions{Internal: true,
+		IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: cidr}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeNetwork(t, made.ID) })
+	return made.ID
 }
 
 func (f *foreigners) add(p *program, name string, labels map[string]string) {
