@@ -254,7 +254,7 @@ func TestActivating_WithSeveralTargetGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.steady(time.Minute)
-		for _, e := range w.store.events {
+		for _, e := range w.history() {
 			seen[orchestrator.TaskStatus(e.Data["to"])] = true
 		}
 		if !seen[orchestrator.Activating] {

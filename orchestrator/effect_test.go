@@ -34,7 +34,7 @@ func TestWithoutEffect_IsNamed(t *testing.T) {
 			t.Errorf("named %q", named)
 		}
 		var warned []string
-		for _, e := range w.store.events {
+		for _, e := range w.history() {
 			if e.Kind == timeline.Warning {
 				warned = append(warned, e.Data["member"])
 			}

@@ -322,7 +322,7 @@ func TestHook_PasswordIsNotTold(t *testing.T) {
 		}
 		w.redeploy()
 		w.steady(time.Hour)
-		story := mustJSON(w.store.events)
+		story := mustJSON(w.history())
 		if strings.Contains(story, "s3cret") || !strings.Contains(story, "http://caller:xxxxx@hook:8080/check") {
 			t.Errorf("the events tell the password, or nothing of the hook:\n%s", story)
 		}

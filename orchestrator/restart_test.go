@@ -38,10 +38,8 @@ func (w *world) row(t *orchestrator.Task) *orchestrator.Task {
 
 // events of a kind that name a task.
 func (w *world) eventsOf(t *orchestrator.Task, kind timeline.Kind) []timeline.Event {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
 	var all []timeline.Event
-	for _, e := range w.store.events {
+	for _, e := range w.history() {
 		if e.Subject == t.ARN && e.Kind == kind {
 			all = append(all, e)
 		}

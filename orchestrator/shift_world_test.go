@@ -109,10 +109,15 @@ func (w *world) stages(after int) []string {
 	return all
 }
 
-func (w *world) told(kind timeline.Kind) []timeline.Event {
+// history returns every event so far.
+func (w *world) history() []timeline.Event {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(w.store.events), func(e timeline.Event) bool { return e.Kind != kind })
+	return slices.Clone(w.store.events)
+}
+
+func (w *world) told(kind timeline.Kind) []timeline.Event {
+	return slices.DeleteFunc(w.history(), func(e timeline.Event) bool { return e.Kind != kind })
 }
 
 // shifted returns how the rules were rewritten so far.

@@ -181,11 +181,11 @@ func TestEvents_EveryOneNamesItsCause(t *testing.T) {
 		w.redeploy()
 		w.steady(time.Minute)
 		byseq := map[int64]timeline.Event{}
-		for _, e := range w.store.events {
+		for _, e := range w.history() {
 			byseq[e.Seq] = e
 		}
 		checked := 0
-		for _, e := range w.store.events {
+		for _, e := range w.history() {
 			if e.Kind == timeline.Config || e.Kind == timeline.Deployment && e.Cause == 0 {
 				continue // what the test itself asked for
 			}
