@@ -64,6 +64,7 @@ func TestCreate_Refusals(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 		time.Sleep(5 * time.Second)
+		w.engine.Script("app", enginetest.Script{StopAfter: time.Second}) // it drains for so long
 		w.c.DeleteService(t.Context(), "", "a", true)
 		if _, err := w.c.CreateService(t.Context(), in); refusal(err) != "InvalidParameterException: Unable to Start a service that is still Draining." {
 			t.Errorf("err = %v", err)
