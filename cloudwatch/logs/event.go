@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -59,14 +60,28 @@ func (s *Service) read(ctx context.Context, stream *Stream, since time.Time, eac
 	if stream.Source == nil {
 		return s.readFile(stream, each)
 	}
-	log, err := s.containers.Open(ctx, *stream.Source, since)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // it has not begun to write, or nothing of it is kept
-	}
-	if err != nil {
-		return fmt.Errorf("read log stream %s: %w", stream.Name, err)
+	log, err := s.open(ctx, stream, since)
+	if log == nil || err != nil {
+		return err
 	}
 	defer log.Close()
+	return readLog(log, stream, each)
+}
+
+// open opens a container's log; it is nil if the container has not begun to write, or nothing of it is kept.
+func (s *Service) open(ctx context.Context, stream *Stream, since time.Time) (io.ReadCloser, error) {
+	log, err := s.containers.Open(ctx, *stream.Source, since)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read log stream %s: %w", stream.Name, err)
+	}
+	return log, nil
+}
+
+// readLog gives each the events of a container's log in order, until each is false.
+func readLog(log io.Reader, stream *Stream, each func(Event) bool) (err error) {
 	r := lineReader{in: bufio.NewReaderSize(log, 64<<10), stream: stream.Name}
 	if stream.Source.Begins != "" {
 		if r.begins, err = regexp.Compile(stream.Source.Begins); err != nil {
@@ -152,10 +167,14 @@ func (s *Service) readFile(stream *Stream, each func(Event) bool) error {
 	}
 	defer f.Close()
 	var all []Event
-	for dec := json.NewDecoder(bufio.NewReader(f)); ; {
+	for in := bufio.NewReader(f); ; {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			break // the end, or a line that is being written
+		}
 		var e filed
-		if dec.Decode(&e) != nil {
-			break // the end, or a line that was cut off by a crash
+		if json.Unmarshal(line, &e) != nil {
+			continue // it was cut off by a crash
 		}
 		all = append(all, Event{Stream: stream.Name, Time: time.UnixMilli(e.Time), Ingested: time.UnixMilli(e.Ingested), Message: e.Message})
 	}
@@ -215,23 +234,49 @@ func sift(events []Event, now time.Time) (Rejected, []Event) {
 	return rejected, taken
 }
 
-func (s *Service) append(stream *Stream, events []Event, now time.Time) error {
+// fileLines are events as they lie in a file.
+func fileLines(events []Event) (string, error) {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	for _, e := range events {
-		if err := enc.Encode(filed{e.Time.UnixMilli(), now.UnixMilli(), e.Message}); err != nil {
-			return err
+		if err := enc.Encode(filed{e.Time.UnixMilli(), e.Ingested.UnixMilli(), e.Message}); err != nil {
+			return "", err
 		}
+	}
+	return b.String(), nil
+}
+
+func (s *Service) append(stream *Stream, events []Event, now time.Time) error {
+	for i := range events {
+		events[i].Ingested = now
+	}
+	lines, err := fileLines(events)
+	if err != nil {
+		return err
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
 	if err := os.MkdirAll(s.config.Directory, 0o700); err != nil {
 		return fmt.Errorf("write log stream %s: %w", stream.Name, err)
 	}
-	f, err := os.OpenFile(s.path(stream), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(s.path(stream), os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("write log stream %s: %w", stream.Name, err)
 	}
-	_, err = f.WriteString(b.String())
+	if endsAmidst(f) {
+		lines = "\n" + lines
+	}
+	_, err = f.WriteString(lines)
 	return errors.Join(err, f.Close())
+}
+
+// endsAmidst reports whether a file's last line was cut off, by a crash or a full disk.
+func endsAmidst(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return false
+	}
+	last := []byte{'\n'}
+	_, err = f.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] != '\n'
 }

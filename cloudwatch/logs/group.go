@@ -82,6 +82,7 @@ func (s *Service) DeleteLogGroup(ctx context.Context, name string) error {
 }
 
 func (s *Service) removeFile(stream *Stream) error {
+	s.forgetSpan(stream)
 	if err := os.Remove(s.path(stream)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

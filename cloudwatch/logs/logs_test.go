@@ -18,6 +18,7 @@ import (
 type containers struct {
 	sources []Source
 	logs    map[string]string // by stream
+	read    int               // bytes that were handed out
 }
 
 func (c *containers) Sources() []Source { return c.sources }
@@ -34,6 +35,7 @@ func (c *containers) Open(_ context.Context, s Source, since time.Time) (io.Read
 			kept = append(kept, line)
 		}
 	}
+	c.read += len(strings.Join(kept, ""))
 	return io.NopCloser(strings.NewReader(strings.Join(kept, ""))), nil
 }
 
@@ -350,5 +352,83 @@ func TestPattern(t *testing.T) {
 		if _, err := parsePattern(bad); err == nil {
 			t.Errorf("%s was taken", bad)
 		}
+	}
+}
+
+// TestStreams_AreReadOnce: what DescribeLogStreams has seen of a stream it does not read again.
+func TestStreams_AreReadOnce(t *testing.T) {
+	c := &containers{sources: []Source{source("g", "s", "1")}, logs: map[string]string{"s": lines(1000, "line")}}
+	s := newService(t, c)
+	last := func() StreamSummary {
+		t.Helper()
+		streams, err := s.DescribeLogStreams(t.Context(), "g", "", true, false)
+		if err != nil || len(streams) != 1 {
+			t.Fatalf("%+v, %v", streams, err)
+		}
+		return streams[0]
+	}
+	first := last()
+	if !first.First.Equal(noon) || !first.Last.Equal(noon.Add(499*time.Millisecond)) {
+		t.Errorf("from %s to %s", first.First, first.Last)
+	}
+	c.read = 0
+	c.logs["s"] += noon.Add(time.Second).Format(time.RFC3339Nano) + " late\n"
+	if now := last(); !now.First.Equal(noon) || !now.Last.Equal(noon.Add(time.Second)) || c.read > 200 {
+		t.Errorf("from %s to %s, %d bytes were read", now.First, now.Last, c.read)
+	}
+}
+
+// TestPut_AfterALineThatWasCutOff: what a crash left of an event costs no other one.
+func TestPut_AfterALineThatWasCutOff(t *testing.T) {
+	s := newService(t, &containers{})
+	if err := errors.Join(s.CreateLogGroup(t.Context(), "g", "", "", nil), s.CreateLogStream(t.Context(), "g", "s")); err != nil {
+		t.Fatal(err)
+	}
+	put := func(text string) {
+		t.Helper()
+		if _, err := s.PutLogEvents(t.Context(), "g", "s", []Event{{Time: time.Now(), Message: text}}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("one")
+	put("two")
+	path := s.path(s.groups["g"].streams["s"])
+	info, err := os.Stat(path)
+	if err = errors.Join(err, os.Truncate(path, info.Size()-5)); err != nil {
+		t.Fatal(err)
+	}
+	put("three")
+	part, err := s.GetLogEvents(t.Context(), GetLogEventsInput{Group: "g", Stream: "s"})
+	if got := messages(part.Events); err != nil || !slices.Equal(got, []string{"one", "three"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestExpire_TrimsWhatClientsWrite: a stream that is written for ever does not grow for ever.
+func TestExpire_TrimsWhatClientsWrite(t *testing.T) {
+	s := newService(t, &containers{})
+	if err := errors.Join(s.CreateLogGroup(t.Context(), "g", "", "", nil), s.CreateLogStream(t.Context(), "g", "s")); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, age := range []time.Duration{10 * 24 * time.Hour, 8 * 24 * time.Hour, 6 * 24 * time.Hour, 0} {
+		at := now.Add(-age).Truncate(time.Millisecond)
+		if _, err := s.PutLogEvents(t.Context(), "g", "s", []Event{{Time: at, Message: age.String()}}, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Expire(t.Context(), now, func(string) bool { return false }); err != nil {
+		t.Fatal(err)
+	}
+	part, err := s.GetLogEvents(t.Context(), GetLogEventsInput{Group: "g", Stream: "s"})
+	if want := []string{"144h0m0s", "0s"}; err != nil || !slices.Equal(messages(part.Events), want) {
+		t.Errorf("kept %q, %v; want %q", messages(part.Events), err, want)
+	}
+	if e := part.Events[0]; now.Sub(e.Ingested) < 5*24*time.Hour {
+		t.Errorf("an event that is kept was ingested anew, at %s", e.Ingested)
+	}
+	streams, err := s.DescribeLogStreams(t.Context(), "g", "", false, false)
+	if err != nil || now.Sub(streams[0].First) > 7*24*time.Hour {
+		t.Errorf("%+v, %v", streams, err)
 	}
 }

@@ -63,6 +63,9 @@ type Service struct {
 	groups  map[string]*Group // by name; published rows are never changed
 	dropped map[string]bool   // rows of streams that were deleted though their task is known
 	write   sync.Mutex        // one writer of files at a time
+
+	spansMu sync.Mutex
+	spans   map[string]span // of streams, by row; what is not there is read
 }
 
 const (
@@ -72,7 +75,7 @@ const (
 
 // Open loads what the store has.
 func Open(ctx context.Context, store Store, containers Containers, config Config) (*Service, error) {
-	s := &Service{store: store, containers: containers, config: config, groups: map[string]*Group{}, dropped: map[string]bool{}}
+	s := &Service{store: store, containers: containers, config: config, groups: map[string]*Group{}, dropped: map[string]bool{}, spans: map[string]span{}}
 	err := store.Load(ctx, groupRow, func(_ string, doc []byte) error {
 		g := &Group{streams: map[string]*Stream{}}
 		err := json.Unmarshal(doc, g)

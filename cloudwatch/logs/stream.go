@@ -23,13 +23,6 @@ type Stream struct {
 	Deleted   bool      `json:"deleted,omitempty"` // kept so that its container gets no new one
 }
 
-// StreamSummary is a stream with what DescribeLogStreams says of its events.
-type StreamSummary struct {
-	Stream
-	ARN         string
-	First, Last time.Time // zero: there are no events
-}
-
 func (c *change) addStream(stream *Stream) {
 	c.edit(stream.Group).streams[stream.Name] = stream
 	c.rows[streamKey(stream)] = stream
@@ -171,21 +164,9 @@ func (s *Service) DescribeLogStreams(ctx context.Context, group, prefix string, 
 	return list, nil
 }
 
-func (s *Service) summary(ctx context.Context, stream *Stream) (StreamSummary, error) {
-	sum := StreamSummary{Stream: *stream, ARN: s.arn(stream.Group) + ":log-stream:" + stream.Name}
-	err := s.read(ctx, stream, time.Time{}, func(e Event) bool {
-		if sum.First.IsZero() {
-			sum.First = e.Time
-		}
-		sum.Last = e.Time
-		return true
-	})
-	return sum, err
-}
-
 // Expire drops what is older than it is to be kept: streams of tasks that are no longer known,
-// once their last event is older than the group's retention, or than what drydock keeps (CWL-004).
-// known tells of a task, by ARN, whether it is.
+// once their last event is older than the group's retention, or than what drydock keeps, and
+// what clients wrote before that (CWL-004). known tells of a task, by ARN, whether it is.
 func (s *Service) Expire(ctx context.Context, now time.Time, known func(task string) bool) error {
 	s.mu.Lock()
 	groups := make([]*Group, 0, len(s.groups))
@@ -202,6 +183,8 @@ func (s *Service) Expire(ctx context.Context, now time.Time, known func(task str
 			sum, err := s.summary(ctx, stream)
 			if err == nil && now.Sub(latest(sum.Last, stream.CreatedAt)) > g.keeps() {
 				err = s.DeleteLogStream(ctx, g.Name, stream.Name)
+			} else if err == nil && stream.Source == nil && now.Sub(sum.First) > g.keeps() && !sum.First.IsZero() {
+				err = s.trim(stream, now.Add(-g.keeps()))
 			}
 			errs = append(errs, err)
 		}
