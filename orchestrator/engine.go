@@ -68,6 +68,7 @@ type TaskSpec struct {
 	Volumes     []taskdefs.Volume
 	PIDMode     string                       // host, task or empty: each container has its own processes
 	IPCMode     string                       // host, task, none or empty
+	Platform    string                       // of the images, such as linux/arm64; empty: the machine's own
 	Images      map[string]string            // image ids to use in place of the definitions' tags, by container name
 	Env         map[string]string            // injected into every container unless the definition sets it
 	Injected    map[string]map[string]string // the same for one container, by its name; it wins over Env
@@ -115,6 +116,7 @@ type ContainerObservation struct {
 	RuntimeName string // the container's name there
 	Image       string
 	ImageDigest string // image id, sha256:…
+	RepoDigest  string // the image's digest in its registry, sha256:…; empty for one that was built here
 	Status      ContainerStatus
 	CreatedAt   time.Time
 	StartedAt   time.Time

@@ -51,9 +51,9 @@ func (p *planner) observeContainer(i, n int, o ContainerObservation) {
 	if c.Status == "STOPPED" {
 		return
 	}
-	if o.RuntimeID != c.RuntimeID || o.ImageDigest != c.ImageDigest {
+	if o.RuntimeID != c.RuntimeID || o.ImageDigest != c.ImageDigest || o.RepoDigest != c.RepoDigest {
 		t := p.edit(i)
-		t.Containers[n].RuntimeID, t.Containers[n].ImageDigest = o.RuntimeID, o.ImageDigest
+		t.Containers[n].RuntimeID, t.Containers[n].ImageDigest, t.Containers[n].RepoDigest = o.RuntimeID, o.ImageDigest, o.RepoDigest
 		p.pin(t, &t.Containers[n])
 	}
 	switch o.Status {

@@ -62,7 +62,7 @@ func (p *planner) rollBack(s *Service, f failure) {
 	s.PlatformVersion, s.LaunchType = to.PlatformVersion, to.LaunchType
 	startDeployment(s, id, p.in.Now, fmt.Sprintf("%s: rolling back to deploymentId %s.", f.back, id))
 	d := s.Primary()
-	d.Rollback, d.Revision.Images = true, to.Images
+	d.Rollback, d.Revision.Images, d.Revision.Digests = true, to.Images, to.Digests
 	d.Record, d.RevisionARN = failed.Record, s.LastCompletedARN
 	d.Cause = p.sayRollout(s, d, cause)
 	if r := p.editRecord(d.Record); r != nil {

@@ -16,6 +16,14 @@ func (p *planner) pin(t *Task, c *TaskContainer) {
 	}
 	images[c.Name] = c.ImageDigest
 	d.Revision.Images = images
+	if c.RepoDigest != "" {
+		digests := maps.Clone(d.Revision.Digests)
+		if digests == nil {
+			digests = map[string]string{}
+		}
+		digests[c.Name] = c.RepoDigest
+		d.Revision.Digests = digests
+	}
 }
 
 // pinned reports whether a container's definition wants version consistency: the default.

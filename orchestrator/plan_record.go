@@ -168,7 +168,7 @@ func (p *planner) recordImages(d *Deployment) {
 		return
 	}
 	c := *r
-	c.Revision.Images = d.Revision.Images
+	c.Revision.Images, c.Revision.Digests = d.Revision.Images, d.Revision.Digests
 	p.plan.Revisions[c.ARN] = &c
 }
 

@@ -226,10 +226,18 @@ func (c *Controller) spec(ctx context.Context, t *Task) (TaskSpec, error) {
 		Service: strings.TrimPrefix(t.Group, "service:"), NetworkMode: def.NetworkMode,
 		Interface: c.engineInterface(t.Interface), Warm: t.Interface.warm(), Ports: t.Ports,
 		CPU: number(t.CPU), Memory: number(t.Memory),
-		Containers: containers, Volumes: def.Volumes, Images: pinnedImages(t),
+		Containers: containers, Volumes: def.Volumes, Platform: platform(def), Images: pinnedImages(t),
 		PIDMode: def.PIDMode, IPCMode: def.IPCMode,
 		Env: c.environment(t), Injected: c.injected(t, containers), Hosts: c.hosts(),
 	}, nil
+}
+
+// platform is what Docker calls a definition's runtimePlatform (ECS-444).
+func platform(def *taskdefs.TaskDefinition) string {
+	if def.RuntimePlatform == nil {
+		return ""
+	}
+	return map[string]string{"ARM64": "linux/arm64", "X86_64": "linux/amd64"}[def.RuntimePlatform.CPUArchitecture]
 }
 
 // environment is what every container gets (ECS-220).

@@ -146,6 +146,8 @@ type Revision struct {
 	// the loop writes them as the first tasks show what their tags mean (ECS-170). A service's own
 	// revision has none, so that the next deployment resolves the tags anew.
 	Images map[string]string `json:"images,omitempty"`
+	// Digests are those images' digests in their registries, where they have one (ECS-445).
+	Digests map[string]string `json:"digests,omitempty"`
 }
 
 // Revision returns what a deployment of the service as it stands would deploy.

@@ -128,8 +128,9 @@ type TaskContainer struct {
 	Name        string `json:"name"`
 	ARN         string `json:"arn"`
 	Image       string `json:"image"`
-	ImageDigest string `json:"imageDigest,omitempty"`
-	Pinned      string `json:"pinned,omitempty"` // image id that its deployment has settled on
+	ImageDigest string `json:"imageDigest,omitempty"` // image id
+	RepoDigest  string `json:"repoDigest,omitempty"`  // what the API shows in its place, if there is one (ECS-445)
+	Pinned      string `json:"pinned,omitempty"`      // image id that its deployment has settled on
 	RuntimeID   string `json:"runtimeId,omitempty"`
 	Status      string `json:"status"` // PENDING, RUNNING, STOPPED
 	Health      string `json:"health"`

@@ -58,7 +58,7 @@ func unregarded(path string, candidates []candidate) []Unregarded {
 func unregardedOfTask(d TaskDefinition) []Unregarded {
 	return unregarded("", []candidate{
 		{len(d.PlacementConstraints) > 0, "placementConstraints", "there is one container instance, and it takes every task"},
-		{foreign(d.RuntimePlatform), "runtimePlatform.cpuArchitecture", "images run on this machine's processor, which is another"},
+		{foreign(d.RuntimePlatform), "runtimePlatform.cpuArchitecture", "images run on this machine's processor, which is another, unless the kernel can emulate the one that is asked for (binfmt)"},
 		{d.ProxyConfiguration != nil, "proxyConfiguration", "App Mesh is not emulated: traffic goes to the containers directly"},
 		{d.EphemeralStorage != nil, "ephemeralStorage", "tasks share the disk of this machine, and nobody counts"},
 	})

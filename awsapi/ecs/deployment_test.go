@@ -8,6 +8,7 @@ import (
 
 	"drydock/awsapi"
 	"drydock/awsapi/ecs"
+	"drydock/orchestrator/enginetest"
 )
 
 // records lists the service deployments of web.
@@ -69,6 +70,30 @@ func TestServiceDeployments_History(t *testing.T) {
 		}
 		w.refused("ListServiceDeployments", `{"service":"nothing"}`, "ServiceNotFoundException: Service not found.")
 		w.refused("DescribeServiceDeployments", `{"serviceDeploymentArns":[]}`, "InvalidParameterException: Service deployment ARNs cannot be empty.")
+	})
+}
+
+// TestImages_ShowTheRegistrysDigest: of a task's container and of the revision; an image that was
+// built here has its id (ECS-445).
+func TestImages_ShowTheRegistrysDigest(t *testing.T) {
+	const pulled = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	inWorld(t, func(w *world) {
+		w.register("web")
+		for name, want := range map[string]string{"built": "", "pulled": pulled} {
+			w.engine.Script("app", enginetest.Script{RepoDigest: want})
+			w.create(name, 1)
+			w.stable(name)
+			task := w.task(w.tasks(fmt.Sprintf(`{"serviceName":%q}`, name))[0])
+			shown := *task.Containers[0].ImageDigest
+			if !strings.HasPrefix(shown, "sha256:") || (shown == pulled) != (want != "") {
+				t.Errorf("%s: the container has %s", name, shown)
+			}
+			arn := *w.describe(name).CurrentServiceRevisions[0].Arn
+			out := call[ecs.DescribeServiceRevisionsResponse](w, "DescribeServiceRevisions", fmt.Sprintf(`{"serviceRevisionArns":[%q]}`, arn))
+			if got := *out.ServiceRevisions[0].ContainerImages[0].ImageDigest; got != shown {
+				t.Errorf("%s: the revision has %s, the container %s", name, got, shown)
+			}
+		}
 	})
 }
 

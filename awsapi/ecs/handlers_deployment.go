@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -131,7 +132,7 @@ func (a api) containerImages(v orchestrator.Revision) []ContainerImage {
 	images := map[string]ContainerImage{}
 	if r, err := a.definitions.Lookup(v.TaskDefinition); err == nil {
 		for _, c := range r.Definition.ContainerDefinitions {
-			images[c.Name] = ContainerImage{ContainerName: &c.Name, Image: &c.Image, ImageDigest: awsapi.NonZero(v.Images[c.Name])}
+			images[c.Name] = ContainerImage{ContainerName: &c.Name, Image: &c.Image, ImageDigest: awsapi.NonZero(cmp.Or(v.Digests[c.Name], v.Images[c.Name]))}
 		}
 	}
 	return awsapi.List(slices.Sorted(maps.Keys(images)), func(name string) ContainerImage { return images[name] })

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -121,7 +122,7 @@ func taskOverrides(t *orchestrator.Task) *TaskOverride {
 func container(t *orchestrator.Task, c orchestrator.TaskContainer) Container {
 	shape := Container{
 		ContainerArn: &c.ARN, TaskArn: &t.ARN, Name: &c.Name, Image: &c.Image,
-		ImageDigest: awsapi.NonZero(c.ImageDigest), RuntimeId: awsapi.NonZero(c.RuntimeID),
+		ImageDigest: awsapi.NonZero(cmp.Or(c.RepoDigest, c.ImageDigest)), RuntimeId: awsapi.NonZero(c.RuntimeID),
 		LastStatus: &c.Status, HealthStatus: &c.Health, Reason: awsapi.NonZero(c.Reason),
 		Cpu: new(strconv.Itoa(c.CPU)), Memory: size(c.Memory), MemoryReservation: size(c.Reservation),
 		NetworkBindings: networkBindings(t, c.Name), NetworkInterfaces: []NetworkInterface{},

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -18,14 +21,36 @@ import (
 
 // HasImage reports whether Docker has an image locally.
 func (e *Engine) HasImage(ctx context.Context, ref string) (bool, error) {
-	_, err := e.client.ImageInspect(ctx, ref)
+	_, ok, err := e.localImage(ctx, ref)
+	return ok, err
+}
+
+// localImage looks for an image that Docker has locally.
+func (e *Engine) localImage(ctx context.Context, ref string) (found image.InspectResponse, ok bool, err error) {
+	found, err = e.client.ImageInspect(ctx, ref)
 	if cerrdefs.IsNotFound(err) {
-		return false, nil
+		return found, false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("inspect image %s: %w", ref, err)
+		return found, false, fmt.Errorf("inspect image %s: %w", ref, err)
 	}
-	return true, nil
+	return found, true, nil
+}
+
+// repoDigest is the digest that an image has in the registry it came from, by the name that the
+// definition has for it; empty for one that was built here (ECS-445).
+func repoDigest(name string, digests []string) string {
+	repository, _, _ := strings.Cut(name, "@")
+	if tag := strings.LastIndexByte(repository, ':'); tag > strings.LastIndexByte(repository, '/') {
+		repository = repository[:tag]
+	}
+	repository = strings.TrimPrefix(strings.TrimPrefix(repository, "docker.io/"), "library/")
+	for _, d := range digests {
+		if from, digest, ok := strings.Cut(d, "@"); ok && from == repository {
+			return digest
+		}
+	}
+	return ""
 }
 
 // imageName is a container's image as the definition names it.
@@ -36,38 +61,39 @@ func imageName(c *container.Config) string {
 	return c.Image
 }
 
-// ensureImage pulls an image that is not there. wanted is the id that a deployment has pinned
-// the image to, or its name again.
-func (e *Engine) ensureImage(ctx context.Context, container, name, wanted string) error {
-	ok, err := e.HasImage(ctx, wanted)
+// ensureImage pulls an image that is not there, and returns its digest in the registry, if it has
+// one. wanted is the id that a deployment has pinned the image to, or its name again.
+func (e *Engine) ensureImage(ctx context.Context, container, name, wanted, platform string) (digest string, err error) {
+	found, ok, err := e.localImage(ctx, wanted)
 	if ok || transient(ctx, err) {
-		return err
+		return repoDigest(name, found.RepoDigests), err
 	}
 	retries := 0
 	if err == nil {
-		retries, err = e.pull(ctx, name)
+		retries, err = e.pull(ctx, name, runnable(platform))
 	}
-	if err == nil && wanted != name {
-		err = e.stillThere(ctx, name, wanted)
+	if err == nil {
+		found, err = e.pulled(ctx, name, wanted)
 	}
 	if err == nil || transient(ctx, err) {
-		return err
+		return repoDigest(name, found.RepoDigests), err
 	}
-	return pullError(container, name, retries, err)
+	return "", pullError(container, name, retries, err)
 }
 
-// stillThere is an error unless pulling a name has brought back the image that is wanted.
-func (e *Engine) stillThere(ctx context.Context, name, wanted string) error {
-	if ok, err := e.HasImage(ctx, wanted); ok || err != nil {
-		return err
+// pulled returns the image that is wanted, unless pulling its name has brought another one.
+func (e *Engine) pulled(ctx context.Context, name, wanted string) (image.InspectResponse, error) {
+	found, ok, err := e.localImage(ctx, wanted)
+	if ok || err != nil {
+		return found, err
 	}
-	return fmt.Errorf("%s is another image now than %s, which the deployment has pinned: deploy again", name, wanted)
+	return found, fmt.Errorf("%s is another image now than %s, which the deployment has pinned: deploy again", name, wanted)
 }
 
 // pull pulls an image, again after a failure that may pass, and says how often again.
-func (e *Engine) pull(ctx context.Context, ref string) (retries int, err error) {
+func (e *Engine) pull(ctx context.Context, ref, platform string) (retries int, err error) {
 	for ; ; retries++ {
-		err = within(ctx, pullTimeout, "pulled", func(ctx context.Context) error { return e.pullOnce(ctx, ref) })
+		err = within(ctx, pullTimeout, "pulled", func(ctx context.Context) error { return e.pullOnce(ctx, ref, platform) })
 		if err == nil || retries == pullRetries || !mayPass(err) || transient(ctx, err) {
 			return retries, err
 		}
@@ -77,8 +103,8 @@ func (e *Engine) pull(ctx context.Context, ref string) (retries int, err error) 
 	}
 }
 
-func (e *Engine) pullOnce(ctx context.Context, ref string) error {
-	body, err := e.client.ImagePull(ctx, ref, image.PullOptions{})
+func (e *Engine) pullOnce(ctx context.Context, ref, platform string) error {
+	body, err := e.client.ImagePull(ctx, ref, image.PullOptions{Platform: platform})
 	if err != nil {
 		return err
 	}
@@ -137,3 +163,19 @@ func readProgress(r io.Reader, out io.Writer) error {
 		}
 	}
 }
+
+// runnable returns a platform that images are wanted for if this machine can run them, by itself or
+// by emulation; else none, for the machine's own will have to do (ECS-444).
+func runnable(platform string) string {
+	if strings.TrimPrefix(platform, "linux/") == runtime.GOARCH || runtime.GOOS != "linux" { // elsewhere Docker is a machine of its own, which emulates
+		return platform
+	}
+	emulator := map[string]string{"linux/arm64": "qemu-aarch64", "linux/amd64": "qemu-x86_64"}[platform]
+	if _, err := os.Stat(filepath.Join(emulators, emulator)); emulator == "" || err != nil {
+		return ""
+	}
+	return platform
+}
+
+// emulators is where the kernel shows what it runs other machines' programs with.
+var emulators = "/proc/sys/fs/binfmt_misc"

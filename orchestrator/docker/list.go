@@ -106,7 +106,7 @@ func (e *Engine) known(s container.Summary) (orchestrator.ContainerObservation, 
 	obs, ok := e.seen.get(s)
 	if !ok && s.State == container.StateCreated && e.starting(s.Labels[labelTask]) {
 		obs, ok = orchestrator.ContainerObservation{
-			Name: s.Labels[labelContainer], RuntimeID: s.ID, Image: s.Image, ImageDigest: s.ImageID, Status: orchestrator.ContainerCreated,
+			Name: s.Labels[labelContainer], RuntimeID: s.ID, Image: s.Image, ImageDigest: s.ImageID, RepoDigest: s.Labels[labelDigest], Status: orchestrator.ContainerCreated,
 		}, true
 	}
 	obs.Health = health(s)
@@ -141,6 +141,7 @@ func observation(c container.InspectResponse) orchestrator.ContainerObservation 
 		RuntimeName: strings.TrimPrefix(c.Name, "/"),
 		Image:       imageName(c.Config),
 		ImageDigest: c.Image,
+		RepoDigest:  c.Config.Labels[labelDigest],
 		Status:      status(c.State.Status),
 		CreatedAt:   parseTime(c.Created),
 		StartedAt:   parseTime(c.State.StartedAt),

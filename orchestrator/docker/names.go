@@ -29,8 +29,9 @@ const (
 	labelStopTimeout = "drydock.stop-timeout" // seconds
 	labelHealthCheck = "drydock.health-check" // "true" if the definition has one
 	labelVPC         = "drydock.vpc"
-	labelHome        = "drydock.home"  // of a network: where its daemon's state is
-	labelImage       = "drydock.image" // as the definition has it, where a deployment has pinned its id
+	labelHome        = "drydock.home"   // of a network: where its daemon's state is
+	labelImage       = "drydock.image"  // as the definition has it, where a deployment has pinned its id
+	labelDigest      = "drydock.digest" // the image's in its registry
 )
 
 // pauseName is the name of the container that owns the namespace of a task of several containers (ECS-202).

@@ -114,6 +114,7 @@ func (e *Engine) bringUp(ctx context.Context, spec orchestrator.TaskSpec, i int,
 		config:    e.containerConfig(spec, i),
 		host:      e.hostConfig(spec, def),
 		vpc:       spec.Interface.VPC,
+		platform:  spec.Platform,
 	}
 	switch {
 	case standsAlone(spec):

@@ -24,6 +24,7 @@ type request struct {
 	network   *network.NetworkingConfig
 	vpc       orchestrator.VPC
 	again     bool // it was tried before
+	platform  string
 }
 
 // start creates what is not there and starts what has never run.
@@ -33,9 +34,11 @@ func (e *Engine) start(ctx context.Context, r request) (string, error) {
 		return id, err
 	}
 	if id == "" {
-		if err := e.ensureImage(ctx, r.container, imageName(r.config), r.config.Image); err != nil {
+		digest, err := e.ensureImage(ctx, r.container, imageName(r.config), r.config.Image, r.platform)
+		if err != nil {
 			return "", err
 		}
+		r.config.Labels[labelDigest] = digest
 	}
 	release, err := e.slot(ctx)
 	if err != nil {

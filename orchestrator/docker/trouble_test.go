@@ -6,6 +6,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -117,7 +121,7 @@ func TestPull_ErrorsInFargatesWords(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			e := on(t, script{"GET /images": {404, "No such image"}, "POST /images/create": {500, text}})
-			if err := e.ensureImage(t.Context(), "app", "web:7", "web:7"); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := e.ensureImage(t.Context(), "app", "web:7", "web:7", ""); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q becomes %v, want %q", text, err, want)
 			}
 		})
@@ -126,7 +130,7 @@ func TestPull_ErrorsInFargatesWords(t *testing.T) {
 
 func TestPull_APinnedImageThatIsGone(t *testing.T) {
 	e := on(t, script{"GET /images": {404, "No such image"}, "POST /images/create": {200, ""}})
-	err := e.ensureImage(t.Context(), "app", "web:7", "sha256:1")
+	_, err := e.ensureImage(t.Context(), "app", "web:7", "sha256:1", "")
 	if err == nil || !strings.Contains(err.Error(), "CannotPullContainerError") || !strings.Contains(err.Error(), "deploy again") {
 		t.Errorf("a pinned image that is gone: %v", err)
 	}
@@ -143,4 +147,60 @@ func TestStart_CutOff(t *testing.T) {
 			t.Errorf("Run() = %v, want the deadline and no verdict", err)
 		}
 	})
+}
+
+// TestImage_DigestInItsRegistry: the digest of the repository that the definition names, none for
+// an image that was built here (ECS-445).
+func TestImage_DigestInItsRegistry(t *testing.T) {
+	const a, b = "sha256:aaaa", "sha256:bbbb"
+	digests := []string{"mirror:5000/nginx@" + a, "nginx@" + b}
+	for name, want := range map[string]string{
+		"nginx": b, "nginx:1.25": b, "docker.io/library/nginx:1.25": b, "mirror:5000/nginx": a, "mirror:5000/nginx:1.25": a, "nginx@" + b: b, "web:7": "",
+	} {
+		if got := repoDigest(name, digests); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	e := on(t, script{"GET /images": {200, `{"Id":"sha256:1","RepoDigests":["nginx@` + b + `"]}`}})
+	if got, err := e.ensureImage(t.Context(), "app", "nginx:1", "nginx:1", ""); err != nil || got != b {
+		t.Errorf("of an image that is there: %q, %v", got, err)
+	}
+}
+
+// TestPull_ForThePlatformThatIsAskedFor, if this machine can run it (ECS-444).
+func TestPull_ForThePlatformThatIsAskedFor(t *testing.T) {
+	defer func(was string) { emulators = was }(emulators)
+	emulators = t.TempDir()
+	ours := "linux/" + runtime.GOARCH
+	foreign, emulator := "linux/arm64", "qemu-aarch64"
+	if ours == foreign {
+		foreign, emulator = "linux/amd64", "qemu-x86_64"
+	}
+	if runtime.GOOS == "linux" && runnable(foreign) != "" || runnable(ours) != ours || runnable("") != "" {
+		t.Errorf("runnable: %q for %s, %q for %s, %q for none", runnable(foreign), foreign, runnable(ours), ours, runnable(""))
+	}
+	if err := os.WriteFile(filepath.Join(emulators, emulator), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := runnable(foreign); got != foreign {
+		t.Errorf("with an emulator: %q, want %s", got, foreign)
+	}
+	var asked string
+	docker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/images/create") {
+			asked = r.URL.Query().Get("platform")
+			return
+		}
+		http.Error(w, `{"message":"No such image"}`, http.StatusNotFound)
+	}))
+	defer docker.Close()
+	c, err := client.NewClientWithOpts(client.WithHost("tcp://"+docker.Listener.Addr().String()), client.WithVersion("1.41"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{client: c}
+	e.ensureImage(t.Context(), "app", "web:7", "web:7", foreign) // it is not there afterwards either
+	if asked != foreign {
+		t.Errorf("Docker was asked for %q, want %s", asked, foreign)
+	}
 }

@@ -98,6 +98,7 @@ func (m *machine) create(instance string, spec orchestrator.TaskSpec, def taskde
 		RuntimeID:   digest(fmt.Sprint(instance, spec.ARN, def.Name, m.serial)),
 		Image:       def.Image,
 		ImageDigest: cmp.Or(spec.Images[def.Name], m.imageID(def.Image)),
+		RepoDigest:  cmp.Or(m.scripts[def.Name].RepoDigest, m.scripts[def.Image].RepoDigest),
 		Status:      orchestrator.ContainerCreated,
 		Health:      "UNKNOWN",
 	}

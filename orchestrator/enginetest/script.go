@@ -11,6 +11,8 @@ import (
 // Script says how a container behaves. The zero value starts at once, runs until it is told to
 // stop, and then exits 0 at once.
 type Script struct {
+	RepoDigest string // the image's in its registry; empty: it was built here
+
 	Pull  time.Duration // how long its image takes to pull, the first time
 	Start time.Duration // from creation to running
 
