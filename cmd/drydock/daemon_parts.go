@@ -175,7 +175,7 @@ func (d *daemon) linger() time.Duration {
 }
 
 // prefix begins the names of our chains and sets.
-func (d *daemon) prefix() string { return "dd" + d.instance[:6] }
+func (d *daemon) prefix() string { return rulePrefix(d.instance) }
 
 func (d *daemon) openBalancer(ctx context.Context) error {
 	_, pace, err := d.config.paces()

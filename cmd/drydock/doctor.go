@@ -81,7 +81,7 @@ func doctorAction(c *cli.Context) error {
 		checkRange(ctx, status, cidr),
 		checkStateDir(c.String("state-dir")),
 	}
-	return printChecks(c, checks)
+	return printChecks(c, append(checks, checkLeftovers(ctx)...))
 }
 
 func printChecks(c *cli.Context, checks []Check) error {

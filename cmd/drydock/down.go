@@ -26,7 +26,8 @@ func downCommand() *cli.Command {
 		ArgsUsage: "[DIR|FILE]",
 		Description: "Services drain and stop, then load balancers, target groups, security groups and the\n" +
 			"cluster go. Task definitions stay registered. With --all, tasks are stopped at once and\n" +
-			"containers, networks, firewall rules and the state are removed, and the daemon exits.\n\n" +
+			"containers, networks, firewall rules and the state are removed, and the daemon exits;\n" +
+			"what other daemons have left behind goes too, if their state is gone.\n\n" +
 			"Example:\n  drydock down examples/shop\n  drydock down --all",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", EnvVars: twin("all"), Usage: "remove everything that is ours"},
@@ -96,9 +97,12 @@ func downAll(c *cli.Context, api *client) error {
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		fmt.Fprintf(c.App.Writer, "nothing to do: no daemon answers at %s, and there is no state in %s (another --endpoint or --state-dir?)\n", api.endpoint, dir)
-		return nil
+		return removeAbandoned(c.Context, tell)
 	}
 	if err != nil {
+		return err
+	}
+	if err := removeAbandoned(c.Context, tell); err != nil {
 		return err
 	}
 	fmt.Fprintln(c.App.Writer, "everything that was ours is removed")
