@@ -40,6 +40,7 @@ func (c *Controller) Run(ctx context.Context) error {
 func (c *Controller) pass(ctx context.Context) time.Duration {
 	results := c.runners.take()
 	seen := c.watch.last()
+	c.runners.seen(seen.number)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
@@ -139,6 +140,7 @@ func (c *Controller) rowOf(arn string) string {
 
 // sight is one look at the engine. It is never changed.
 type sight struct {
+	number  int64                      // of the look: it began after those before it
 	tasks   map[string]TaskObservation // by task ARN
 	warm    map[string]bool            // by id: whether it can be joined; nil if there can be none
 	trouble string                     // why the engine is not known, empty if it is
@@ -148,6 +150,7 @@ type sight struct {
 // is busy with a container may answer late about it: the loop never waits for it.
 type observer struct {
 	wanted chan struct{} // size 1: look again
+	begun  atomic.Int64  // looks
 	sight  atomic.Pointer[sight]
 }
 
@@ -185,20 +188,21 @@ func (c *Controller) observeEngine(ctx context.Context) {
 }
 
 func (c *Controller) look(ctx context.Context) {
+	number := c.watch.begun.Add(1)
 	list, err := c.engine.List(ctx)
 	var warm map[string]bool
 	if err == nil {
 		warm, err = c.lookWarm(ctx)
 	}
 	if err != nil {
-		c.watch.sight.Store(&sight{trouble: err.Error()})
+		c.watch.sight.Store(&sight{number: number, trouble: err.Error()})
 		return
 	}
 	tasks := make(map[string]TaskObservation, len(list))
 	for _, t := range list {
 		tasks[t.Task] = t
 	}
-	c.watch.sight.Store(&sight{tasks: tasks, warm: warm})
+	c.watch.sight.Store(&sight{number: number, tasks: tasks, warm: warm})
 }
 
 // watchEngine turns the engine's changes into pokes; when it loses them it subscribes again.

@@ -19,8 +19,15 @@ import (
 type runners struct {
 	mu      sync.Mutex
 	busy    map[lane]*running
+	done    map[lane]done
 	results []Result
 	all     sync.WaitGroup
+}
+
+// done is an action that nobody has seen the effect of yet.
+type done struct {
+	kind  ActionKind
+	looks int64 // at the engine that had begun by then
 }
 
 type lane struct {
@@ -33,7 +40,7 @@ type running struct {
 	cancel context.CancelFunc
 }
 
-func (r *runners) init() { r.busy = map[lane]*running{} }
+func (r *runners) init() { r.busy, r.done = map[lane]*running{}, map[lane]done{} }
 
 // wait returns when nothing is under way.
 func (r *runners) wait() { r.all.Wait() }
@@ -53,12 +60,23 @@ func (r *runners) giveBack(results []Result) {
 	r.results = append(results, r.results...)
 }
 
+// seen forgets the actions whose effect is in a look at the engine.
+func (r *runners) seen(look int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.done, func(_ lane, d done) bool { return look > d.looks })
+}
+
 // claim takes the action's lane. It is refused while another action is in it; a Run that
-// is no longer wanted is told to end.
+// is no longer wanted is told to end. It is refused also while the same action has been done and
+// nobody has looked since: while an engine is slow to answer, it would be done again without end.
 func (r *runners) claim(ctx context.Context, a Action) (context.Context, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := laneOf(a)
+	if d, ok := r.done[l]; ok && d.kind == a.Kind {
+		return nil, false
+	}
 	if now := r.busy[l]; now != nil {
 		if now.kind == Run && a.Kind != Run {
 			now.cancel()
@@ -71,13 +89,26 @@ func (r *runners) claim(ctx context.Context, a Action) (context.Context, bool) {
 	return ctx, true
 }
 
-func (r *runners) finish(a Action, result Result) {
+// finish gives the action's lane back; looks is how many looks at the engine have begun.
+func (r *runners) finish(a Action, result Result, looks int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.busy[laneOf(a)].cancel()
 	delete(r.busy, laneOf(a))
+	if result.Err == nil && a.Kind.seen() {
+		r.done[laneOf(a)] = done{a.Kind, looks}
+	}
 	r.results = append(r.results, result)
 	r.all.Done()
+}
+
+// seen reports whether the engine shows that an action was done.
+func (k ActionKind) seen() bool {
+	switch k {
+	case Run, Restart, Stop, Remove, Discard:
+		return true
+	}
+	return false
 }
 
 func laneOf(a Action) lane {
@@ -114,7 +145,7 @@ func (c *Controller) dispatch(ctx context.Context, a Action) {
 		if a.Kind == Run && run.Err() != nil && result.Err != nil {
 			result.Err = nil // told to end: nothing to report
 		}
-		c.runners.finish(a, result)
+		c.runners.finish(a, result, c.watch.begun.Load())
 		c.watch.again()
 		c.Poke()
 	}()

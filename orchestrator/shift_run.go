@@ -80,7 +80,7 @@ func (c *Controller) dispatchShift(ctx context.Context, a Action) {
 		if run.Err() != nil {
 			result.Hook = "" // the daemon stops: the next one calls it again
 		}
-		c.runners.finish(a, result)
+		c.runners.finish(a, result, 0)
 		c.Poke()
 	}()
 }

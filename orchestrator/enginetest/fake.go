@@ -294,7 +294,7 @@ func (f *Fake) Restart(ctx context.Context, arn, name string, run time.Time) err
 	c.starting = c.starting || mine
 	m.mu.Unlock()
 	if !mine {
-		return nil
+		return m.wait(ctx, func() bool { return !c.starting })
 	}
 	return f.startAgain(ctx, c, m.script(c.def))
 }
