@@ -138,7 +138,7 @@ func (p *planner) exited(i int) bool {
 // stepDeactivating waits for the balancer where the scheduler stops the task.
 func (p *planner) stepDeactivating(i int) bool {
 	t := p.tasks[i]
-	if t.Drain && !allStopped(t) && !(p.due(t.DeregisterAt) && p.standing(i).out()) {
+	if t.Drain && !allStopped(t) && !(p.due(t.DeregisterAt) && p.standing(i).out() && !t.Registering) {
 		return false
 	}
 	t = p.advance(i, Stopping, "")
@@ -248,7 +248,7 @@ func (p *planner) stop(t *Task, code, reason string, cause int64, path stopPath)
 	switch path {
 	case drain:
 		t.Drain = true
-		if t.Registered || p.stand(t).anyRegistered() {
+		if t.Registered || t.Registering || p.stand(t).anyRegistered() {
 			t.DeregisterAt = p.in.Now.Add(p.in.Pace.Deregister)
 		}
 	case signal:
@@ -269,10 +269,10 @@ func requestStop(t *Task, code, reason string, cause int64, now time.Time) {
 
 // act plans what is to be done next for a task.
 func (p *planner) act(i int) {
-	t := p.tasks[i]
-	if p.due(t.TargetsRetryAt) {
-		p.actBalancer(t)
+	if p.due(p.tasks[i].TargetsRetryAt) {
+		p.actBalancer(i)
 	}
+	t := p.tasks[i]
 	if !p.due(t.RetryAt) {
 		return
 	}
@@ -316,23 +316,29 @@ func (p *planner) actDeprovisioning(t *Task) {
 		return
 	}
 	// The address goes only when no balancer may choose it any more.
-	if !t.Detached && p.due(t.DetachAt) && !p.stand(t).anyRegistered() {
+	if !t.Detached && p.due(t.DetachAt) && !p.stand(t).anyRegistered() && !t.Registering {
 		p.action(Detach, t)
 	}
 }
 
-// actBalancer registers the targets of a task that runs and deregisters those of one that is to stop.
-func (p *planner) actBalancer(t *Task) {
+// actBalancer registers the targets of a task that runs and deregisters those of one that is to
+// stop: also those that are on their way, whose registration ends before.
+func (p *planner) actBalancer(i int) {
+	t := p.tasks[i]
 	if len(t.LoadBalancers) == 0 || !t.placed() {
 		return
 	}
 	if t.live() {
-		if !t.Registered && (t.Status == Running || t.Status == Activating) {
+		if !t.Registered && (t.Status == Running || t.Status == Activating) && !p.standing(i).allRegistered() {
+			if !t.Registering {
+				t = p.edit(i)
+				t.Registering = true
+			}
 			p.action(Register, t)
 		}
 		return
 	}
-	if p.stand(t).anyRegistered() && p.due(t.DeregisterAt) {
+	if (t.Registering || p.stand(t).anyRegistered()) && p.due(t.DeregisterAt) {
 		p.action(Deregister, t)
 	}
 }
@@ -343,7 +349,7 @@ func (p *planner) action(kind ActionKind, t *Task) {
 
 // expire forgets a stopped task after its time (ECS-010).
 func (p *planner) expire(t *Task) {
-	if p.due(t.StoppedAt.Add(StoppedKept)) && !p.stand(t).anyRegistered() {
+	if p.due(t.StoppedAt.Add(StoppedKept)) && !p.stand(t).anyRegistered() && !t.Registering {
 		p.plan.Gone = append(p.plan.Gone, t.ARN)
 		delete(p.plan.Tasks, t.ARN)
 	}

@@ -78,6 +78,10 @@ func (p *planner) succeeded(i int, r Result) {
 		t.Interface = r.Interface
 		t.AttachAt = p.in.Now.Add(p.in.Pace.Attach)
 		p.attached(t)
+	case Register, Deregister:
+		if t.Registering { // what is there can be seen now
+			p.edit(i).Registering = false
+		}
 	case Close:
 		p.edit(i).Closed = true
 	case Remove:

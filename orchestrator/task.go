@@ -102,6 +102,7 @@ type Task struct {
 	TargetsRetryAt time.Time `json:"targetsRetryAt,omitzero"` // the same for registrations
 	Complaint      string    `json:"complaint,omitempty"`     // what the last failed action said
 	Drain          bool      `json:"drain,omitempty"`         // wait for the targets to be out before the signal
+	Registering    bool      `json:"registering,omitempty"`   // its targets may be there, though nobody has seen them yet
 	Registered     bool      `json:"registered,omitempty"`
 	Deregistered   bool      `json:"deregistered,omitempty"`
 	Closed         bool      `json:"closed,omitempty"`  // its interface answers connections with RST
