@@ -67,6 +67,9 @@ type Deployment struct {
 	Alternate bool `json:"alternate,omitempty"`
 	// Shift is how far it is with its traffic; nil if it replaces tasks one after the other.
 	Shift *Shift `json:"shift,omitempty"`
+	// Reclaim is set if it takes the traffic back from one that was shifting it: it replaces tasks
+	// one after the other, and the listener rules are to give its target groups all requests again.
+	Reclaim *Steering `json:"reclaim,omitempty"`
 }
 
 // rollout sets the rollout state and its reason.

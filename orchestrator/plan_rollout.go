@@ -108,7 +108,7 @@ func (p *planner) complete(arn string) {
 	p.dropOld(arn)
 	s = p.serviceNow(arn)
 	d := s.Primary()
-	if p.shifting(arn) && d.Shift.Stage != StageCleanUp {
+	if p.shifting(arn) && d.Shift.Stage != StageCleanUp || p.reclaiming(s) {
 		return
 	}
 	if len(s.Deployments) > 1 || d.RunningCount != s.DesiredCount || d.HealthyCount != s.DesiredCount || d.PendingCount > 0 {

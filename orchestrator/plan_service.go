@@ -281,7 +281,7 @@ func (p *planner) decideReplacements(s *Service, out *decision, room int) {
 // as far as enough healthy tasks remain (ECS-062). Protected ones stay (ECS-404), and so do all when the new
 // deployment has failed (ECS-405).
 func (p *planner) decideOld(s *Service, out *decision) {
-	if s.Deployments[0].RolloutState == RolloutFailed && s.Status == ServiceActive {
+	if s.Deployments[0].RolloutState == RolloutFailed && s.Status == ServiceActive || p.reclaiming(s) {
 		return
 	}
 	spare := out.healthy - out.min

@@ -10,6 +10,9 @@ import (
 // shift moves a deployment that shifts traffic through its stages, as far as that goes now,
 // and says what the listener rules shall do (ECS-141).
 func (p *planner) shift(arn string) {
+	if p.reclaims(p.serviceNow(arn)) {
+		p.steer(arn)
+	}
 	if !p.shifting(arn) {
 		return
 	}
@@ -74,10 +77,15 @@ func (p *planner) firstStage(arn string) string {
 	switch sh := s.Primary().Shift; {
 	case sh.Failed != "":
 		return sh.after("")
-	case len(s.Deployments) > 2:
+	case len(s.Deployments) > 2 || s.Deployment(sh.Blue).hasPart():
 		return StageReconcile
 	}
 	return StagePreScaleUp
+}
+
+// hasPart reports whether a deployment was overtaken with a part of the production traffic.
+func (d *Deployment) hasPart() bool {
+	return d != nil && d.Shift != nil && d.RolloutState != RolloutCompleted && d.Shift.Production >= 0 && d.Shift.Production < 100
 }
 
 // nextStage returns what follows. A share of the production traffic is followed by the next
@@ -153,7 +161,7 @@ func (p *planner) worked(arn string) bool {
 	switch d.Shift.Stage {
 	case StageReconcile:
 		return p.settled(d) && len(s.Deployments) <= 2
-	case StageScaleUp:
+	case StageScaleUp, StagePreProductionShift: // no share of the production traffic is for nobody
 		return d.PendingCount == 0 && d.HealthyCount >= s.DesiredCount
 	case StageTestShift, StageProductionShift:
 		return p.settled(d)

@@ -28,15 +28,27 @@ func (d *Deployment) splits() []Split {
 			continue
 		}
 		mine, other := d.groups(lb)
-		add(lb.Advanced.ProductionListenerRule, mine, other, d.Shift.Production)
-		add(lb.Advanced.TestListenerRule, mine, other, d.Shift.Test)
+		production, test := d.shares()
+		add(lb.Advanced.ProductionListenerRule, mine, other, production)
+		add(lb.Advanced.TestListenerRule, mine, other, test)
 	}
 	return splits
 }
 
+// shares returns what the deployment shall have of the production and of the test traffic.
+func (d *Deployment) shares() (production, test float64) {
+	switch {
+	case d.Shift != nil:
+		return d.Shift.Production, d.Shift.Test
+	case d.Reclaim != nil:
+		return 100, 100
+	}
+	return untouched, untouched
+}
+
 // rules returns the listener rules that a deployment's shift depends on.
 func (d *Deployment) rules() []string {
-	if d.Shift == nil || d.RolloutState != RolloutInProgress {
+	if d.Shift == nil && d.Reclaim == nil || d.RolloutState != RolloutInProgress {
 		return nil
 	}
 	var rules []string
@@ -68,7 +80,7 @@ func (p *planner) splitsSo(d *Deployment, split Split) bool {
 	now := p.in.Weights[split.Rule]
 	with := maps.Clone(now)
 	if with == nil {
-		return d.Shift.Failed != ""
+		return d.Shift == nil || d.Shift.Failed != ""
 	}
 	maps.Copy(with, split.Weights)
 	return maps.Equal(now, with)
@@ -78,7 +90,7 @@ func (p *planner) splitsSo(d *Deployment, split Split) bool {
 // rule that somebody else changes while it is on its way is set right again.
 func (p *planner) steer(arn string) {
 	d := p.serviceNow(arn).Primary()
-	if d.Shift == nil || !p.due(d.Shift.RetryAt) {
+	if !p.due(d.steering().RetryAt) {
 		return
 	}
 	for _, split := range d.splits() {
@@ -91,7 +103,7 @@ func (p *planner) steer(arn string) {
 // shiftResult takes in what an action for a service came to.
 func (p *planner) shiftResult(r Result) {
 	s := p.in.Services[r.Service]
-	if s == nil || !p.shifting(r.Service) {
+	if s == nil || !p.shifting(r.Service) && (r.Action == CallHook || !p.reclaims(p.serviceNow(r.Service))) {
 		return
 	}
 	if r.Action == CallHook {
@@ -99,19 +111,19 @@ func (p *planner) shiftResult(r Result) {
 		return
 	}
 	d := p.serviceNow(r.Service).Primary()
-	said, failed := d.Shift.Complaints[r.Rule]
+	said, failed := d.steering().Complaints[r.Rule]
 	switch {
 	case r.Err != nil:
-		p.editShift(r.Service).RetryAt = p.in.Now.Add(retryAfter)
+		p.editSteering(r.Service).RetryAt = p.in.Now.Add(retryAfter)
 		if said != r.Err.Error() {
 			p.complainOfRule(r)
 			p.event(timeline.Warning, s.ARN, d.Cause, fmt.Sprintf("shift traffic of service %s: %v; trying again", s.Name, r.Err), deploymentData(s, d))
 		}
 	case failed:
-		sh := p.editShift(r.Service)
-		sh.Complaints = maps.Clone(sh.Complaints)
-		if delete(sh.Complaints, r.Rule); len(sh.Complaints) == 0 {
-			sh.RetryAt = zeroTime
+		st := p.editSteering(r.Service)
+		st.Complaints = maps.Clone(st.Complaints)
+		if delete(st.Complaints, r.Rule); len(st.Complaints) == 0 {
+			st.RetryAt = zeroTime
 		}
 	}
 }
@@ -119,10 +131,37 @@ func (p *planner) shiftResult(r Result) {
 // complainOfRule notes what rewriting a rule said: of several rules, one that is done does not
 // make another one's failure news.
 func (p *planner) complainOfRule(r Result) {
-	sh := p.editShift(r.Service)
-	sh.Complaints = maps.Clone(sh.Complaints)
-	if sh.Complaints == nil {
-		sh.Complaints = map[string]string{}
+	st := p.editSteering(r.Service)
+	st.Complaints = maps.Clone(st.Complaints)
+	if st.Complaints == nil {
+		st.Complaints = map[string]string{}
 	}
-	sh.Complaints[r.Rule] = r.Err.Error()
+	st.Complaints[r.Rule] = r.Err.Error()
 }
+
+// steering is how the deployment gets on with rewriting the listener rules, for reading.
+func (d *Deployment) steering() *Steering {
+	if d.Shift == nil {
+		return d.Reclaim
+	}
+	return &d.Shift.Steering
+}
+
+// editSteering returns the same of the primary deployment, for changing.
+func (p *planner) editSteering(arn string) *Steering {
+	d := p.editService(arn).Primary()
+	if d.Shift == nil {
+		d.Reclaim = new(*d.Reclaim)
+		return d.Reclaim
+	}
+	return &p.editShift(arn).Steering
+}
+
+// reclaims reports whether the primary deployment takes traffic back.
+func (p *planner) reclaims(s *Service) bool {
+	d := s.Primary()
+	return s.Status == ServiceActive && d != nil && d.Shift == nil && d.Reclaim != nil && d.RolloutState == RolloutInProgress
+}
+
+// reclaiming reports whether it has not got all of it yet: the tasks that still serve stay.
+func (p *planner) reclaiming(s *Service) bool { return p.reclaims(s) && !p.settled(s.Primary()) }

@@ -27,8 +27,13 @@ type Shift struct {
 
 	Hooks []HookRun `json:"hooks,omitempty"` // oldest first
 	// GoBack says why the deployment has to go back, in words for people; empty: it has not.
-	GoBack     string            `json:"goBack,omitempty"`
-	RetryAt    time.Time         `json:"retryAt,omitzero"`     // rewriting a rule failed; not again before
+	GoBack string `json:"goBack,omitempty"`
+	Steering
+}
+
+// Steering is how rewriting the listener rules gets on.
+type Steering struct {
+	RetryAt    time.Time         `json:"retryAt,omitzero"`     // it failed; not again before
 	Complaints map[string]string `json:"complaints,omitempty"` // listener rule → what rewriting it said; until it is done
 }
 
@@ -108,15 +113,17 @@ func newShift(config DeploymentConfiguration, others []Deployment) *Shift {
 }
 
 // blueOf returns the id of the deployment that has the production traffic. A deployment that
-// is overtaken on its way has it only once all of it was shifted; one that replaces tasks one after the
-// other has it with what it replaces: the newest that ever was healthy counts.
+// is overtaken on its way has it only once all of it was shifted, or when its own blue has nobody left to
+// take it; one that replaces tasks one after the other has it with what it replaces: the newest
+// that ever was healthy counts.
 func blueOf(others []Deployment) string {
 	if len(others) == 0 {
 		return ""
 	}
 	last := &others[0]
 	if last.Shift != nil {
-		if has(others, last.Shift.Blue) && last.Shift.Production < 100 {
+		blue := slices.IndexFunc(others, func(d Deployment) bool { return d.ID == last.Shift.Blue })
+		if blue >= 0 && last.Shift.Production < 100 && (others[blue].HealthyCount > 0 || last.HealthyCount == 0) {
 			return last.Shift.Blue
 		}
 		return last.ID
@@ -127,10 +134,6 @@ func blueOf(others []Deployment) string {
 		}
 	}
 	return last.ID
-}
-
-func has(deployments []Deployment, id string) bool {
-	return slices.ContainsFunc(deployments, func(d Deployment) bool { return d.ID == id })
 }
 
 // Traffic returns the shares of the production and of the test traffic, in percent, that a
@@ -188,14 +191,15 @@ func (d *Deployment) Targets() []LoadBalancer {
 }
 
 // place decides in which of its two target groups a new deployment goes: the one that the
-// traffic's is not in if it shifts, else the same (ECS-142).
+// traffic's is not in if it shifts, else the same (ECS-142). One that does not, and follows one that was
+// on its way, takes back what that had of the traffic.
 func (d *Deployment) place(s *Service) {
 	if len(s.Deployments) == 0 || len(d.Revision.LoadBalancers) == 0 || d.Revision.LoadBalancers[0].Advanced == nil {
 		return
 	}
-	before := &s.Deployments[0]
-	if d.Shift != nil {
-		before = s.Deployment(d.Shift.Blue)
+	before := s.Deployment(blueOf(s.Deployments))
+	if last := &s.Deployments[0]; d.Shift == nil && last.RolloutState != RolloutCompleted && (last.Shift != nil || last.Reclaim != nil) {
+		d.Reclaim = &Steering{}
 	}
 	if targets := before.Targets(); len(targets) > 0 {
 		lb := d.Revision.LoadBalancers[0]
