@@ -1,7 +1,9 @@
 package orchestrator_test
 
 import (
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"drydock/orchestrator"
@@ -34,4 +36,105 @@ func TestShift_BlueOfAnAbortedDeploymentIsKept(t *testing.T) {
 			t.Errorf("blue %v, deployments %+v", got, w.web().Deployments)
 		}
 	})
+}
+
+// TestShift_BlueThatNobodyAnswersGetsNothingBack: when a deployment is overtaken whose blue has no
+// healthy task, the traffic stays with the one that has.
+func TestShift_BlueThatNobodyAnswersGetsNothingBack(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		in := w.shiftService(1, orchestrator.StrategyInput{Strategy: orchestrator.StrategyLinear, Linear: &orchestrator.LinearConfiguration{StepPercent: 40, StepBakeMinutes: 5}})
+		w.balancer.ill[in.TaskDefinition] = true
+		if _, err := w.c.CreateService(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := w.c.StopServiceDeployment(t.Context(), w.web().Primary().Record, orchestrator.StopAbort); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		w.redeploy()
+		second := w.web().Primary().ID
+		w.reach(orchestrator.StageProductionShift)
+		time.Sleep(time.Minute)
+		shifts := len(w.shifted())
+		w.redeploy()
+		time.Sleep(time.Minute)
+		if rules := w.shifted()[shifts:]; !slices.Contains(rules, "prod 0/100") || slices.Contains(rules, "prod 100/0") || w.web().Primary().Shift.Blue != second {
+			t.Errorf("rules %q, deployments %+v", rules, w.web().Deployments)
+		}
+		w.steady(time.Hour)
+	})
+}
+
+// TestShift_NoTrafficForGreenThatNobodyAnswers: each further share of the production traffic waits
+// until all of green is healthy.
+func TestShift_NoTrafficForGreenThatNobodyAnswers(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.createShift(1, orchestrator.StrategyInput{Strategy: orchestrator.StrategyCanary, Canary: &orchestrator.CanaryConfiguration{Percent: 10, BakeMinutes: 5}})
+		shifts := len(w.shifted())
+		w.redeploy()
+		green := w.web().Primary().ID
+		w.reach(orchestrator.StageProductionShift)
+		time.Sleep(4 * time.Minute)
+		w.balancer.healthyAfter = 5 * time.Minute
+		for _, task := range w.tasks() {
+			if task.Deployment == green {
+				w.engine.Crash(task.ARN, "app", 1)
+			}
+		}
+		time.Sleep(4 * time.Minute)
+		if rules := w.shifted()[shifts:]; len(rules) != 2 || rules[1] != "prod 90/10" {
+			t.Errorf("rules %q while green is not healthy", rules)
+		}
+		w.steady(time.Hour)
+		if rules := w.shifted()[shifts:]; len(rules) != 3 || rules[2] != "prod 0/100" {
+			t.Errorf("rules %q", rules)
+		}
+	})
+}
+
+// sequence is a sequence of steps that once broke an invariant.
+type sequence struct {
+	service rigService
+	steps   []rigStep
+}
+
+// TestSequences: each of these broke an invariant.
+func TestSequences(t *testing.T) {
+	bake := 1
+	rolling := rigService{name: "a", definition: "one", desired: 1, min: 50, max: 200, groups: 1}
+	alone := rolling
+	alone.desired, alone.groups = 2, 0
+	shifting := rolling
+	shifting.strategy = orchestrator.StrategyInput{Strategy: orchestrator.StrategyLinear, BakeMinutes: &bake, Linear: &orchestrator.LinearConfiguration{StepPercent: 40, StepBakeMinutes: 1}}
+	for name, s := range map[string]sequence{
+		// A deployment that replaces tasks was put beside the one that it overtook, and nobody set
+		// the rules back: all traffic went to the target group that became empty.
+		"from shifting to rolling halfway": {shifting, []rigStep{
+			{do: "wait", wait: time.Minute},
+			{do: "deploy", wait: 30 * time.Second}, // to 40 % of the traffic
+			{do: "strategy"},
+		}},
+		// What Stop had done was not seen yet: it was done again, thousands of times.
+		"stop while the engine is slow to answer": {alone, []rigStep{
+			{do: "wait", wait: time.Minute},
+			{do: "scale", n: 1, wait: time.Millisecond},
+			{do: "engine", n: 2},
+			{do: "pause", wait: time.Millisecond}, // somebody looks, which takes a while
+		}},
+		// The registration was on its way: SIGTERM was sent, and then the target was there.
+		"stop while the balancer is slow to register": {rolling, []rigStep{
+			{do: "balancer", n: 2, wait: 400 * time.Millisecond},
+			{do: "scale", wait: time.Minute},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				config := rigConfig{services: []rigService{s.service}, sweep: 5 * time.Second, delay: 5 * time.Second, quarantine: time.Minute, addresses: 20}
+				for _, fault := range playRig(t, config, s.steps) {
+					t.Error(fault)
+				}
+			})
+		})
+	}
 }

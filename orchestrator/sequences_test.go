@@ -1,0 +1,43 @@
+package orchestrator_test
+
+import (
+	"flag"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// long asks for many more random sequences.
+var long = os.Getenv("DRYDOCK_TEST_LONG") != ""
+
+// baseSeed is where the random sequences of an ordinary run start. It is constant, so that an
+// ordinary run does not depend on luck; only a change of what is drawn changes the sequences.
+const baseSeed = "4"
+
+// sequences sets how many sequences rapid.Check plays, and from which seed. An ordinary run plays
+// few sequences and always the same. DRYDOCK_TEST_LONG=1 plays many, from a random seed. The flags
+// -rapid.checks and -rapid.seed, or RAPID_CHECKS and RAPID_SEED, have the last word. On failure
+// rapid prints the seed of the sequence, which repeats it.
+func sequences(t *testing.T, few, many int) {
+	t.Helper()
+	checks, seed := few, baseSeed
+	if long {
+		checks, seed = many, "0" // a random one
+	}
+	setFlag(t, "rapid.checks", "100", strconv.Itoa(checks))
+	setFlag(t, "rapid.seed", "0", seed)
+	setFlag(t, "rapid.nofailfile", "false", "true")
+}
+
+// setFlag sets a flag for the time of a test, unless it was set already to something else than its default.
+func setFlag(t *testing.T, name, usual, value string) {
+	t.Helper()
+	before := flag.Lookup(name).Value.String()
+	if before != usual {
+		return
+	}
+	if err := flag.Set(name, value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { flag.Set(name, before) })
+}
