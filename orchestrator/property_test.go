@@ -139,7 +139,7 @@ func drawRigStrategy(t *rapid.T) (in orchestrator.StrategyInput) {
 // and good deployments were made, everything settles and nothing is left over.
 // The sequences are the same every time, unless asked otherwise: see sequences.
 func TestProperty_TheSchedulerAlone(t *testing.T) {
-	sequences(t, 300, 50_000)
+	sequences(t, 100, 50_000)
 	if !long {
 		playAll(t)
 		return
