@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,9 +22,14 @@ const perH2Connection = 9_900
 // h2load loads a URL over HTTP/2, so many streams at a time on each connection, for about d.
 func (b *bench) h2load(ctx context.Context, url string, connections, streams int, d time.Duration) (sample, error) {
 	requests := min(connections*perH2Connection, int(d.Seconds()*40_000))
-	log := filepath.Join(b.dir, "h2load.log")
+	file, err := os.CreateTemp(b.dir, "h2load.*.log")
+	if err != nil {
+		return sample{}, err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
 	out, err := exec.CommandContext(ctx, "h2load", "-t", "1", "-c", strconv.Itoa(connections), "-m", strconv.Itoa(streams),
-		"-n", strconv.Itoa(requests), "--log-file", log, url).CombinedOutput()
+		"-n", strconv.Itoa(requests), "--log-file", file.Name(), url).CombinedOutput()
 	if err != nil {
 		return sample{}, fmt.Errorf("h2load %s: %w: %.300s", url, err, out)
 	}
@@ -33,12 +37,6 @@ func (b *bench) h2load(ctx context.Context, url string, connections, streams int
 	if err != nil {
 		return s, fmt.Errorf("h2load %s: %w", url, err)
 	}
-	file, err := os.Open(log)
-	if err != nil {
-		return s, err
-	}
-	defer os.Remove(log)
-	defer file.Close()
 	times, err := readTimes(file)
 	s.p50, s.p99 = percentile(times, 50), percentile(times, 99)
 	return s, err

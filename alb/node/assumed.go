@@ -31,6 +31,7 @@ const (
 	followBytes       = 1 << 20
 	maxConnections    = 4  // that one request begins on, if the target ends each before anything is sent
 	maxFollowers      = 64 // at a time
+	crowd             = 3  // requests on one target that a connection gives way to
 	sessionsPerTarget = 8
 	spliceAbove       = 128 << 10
 	spliceSlice       = 1 << 20

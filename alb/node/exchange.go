@@ -35,6 +35,7 @@ type exchange struct {
 	late     time.Duration // a fault has kept the response's head back for so long
 	impaired *TargetFault  // acts on this exchange; nil: none
 	up       *upload       // the only reader of the request's body until it is over
+	others   int64         // requests that were on the target when this one left it
 	activity atomic.Int64  // Unix nanoseconds of the last byte of an upload
 }
 
@@ -64,6 +65,7 @@ func (x *exchange) begin(l *listener, r *route, f front, p *peer, now time.Time)
 	}
 	x.req = request{fields: x.req.fields[:0]}
 	x.affinity = affinity{}
+	x.others = 0
 	x.headBytes, x.back, x.up, x.sent, x.since, x.late, x.impaired = 0, nil, nil, time.Time{}, time.Time{}, 0, nil
 	x.activity.Store(0)
 	x.tunnelled = [2]int64{}

@@ -49,7 +49,7 @@ func (x *exchange) forward(r *rule) {
 		return
 	}
 	t := chosen.target
-	defer t.release()
+	defer func() { x.others = t.release() }()
 	x.o.Target = timeline.Target{Registration: t.registration, Address: t.address, Task: t.task,
 		State: string(chosen.state), FailOpen: chosen.failOpen}
 	x.affinity.addr = t.addr

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,7 @@ type http1Conn struct {
 	peer     peer
 	opened   time.Time
 	maxAge   time.Duration
+	crowded  bool    // others had requests on the target of the last one
 	misled   bool    // speaks HTTP on a port for HTTPS
 	one      [1]byte // of firstByte
 
@@ -160,6 +162,7 @@ func (c *http1Conn) once() bool {
 		c.linger()
 		return false
 	}
+	c.crowded = c.x.others >= crowd
 	return c.keep && !c.broken
 }
 
@@ -217,8 +220,13 @@ func (c *http1Conn) arm(t time.Time) {
 	c.conn.SetReadDeadline(t)
 }
 
-// firstRead waits for bytes, without a buffer if it can.
+// firstRead waits for bytes, without a buffer if it can. While many requests are under way, it
+// lets theirs go on first: the client's next one is likely to be there then, and the read that
+// fails before the wait is saved. An idle node would only wake a processor for it.
 func (c *http1Conn) firstRead() error {
+	if c.crowded {
+		runtime.Gosched()
+	}
 	if c.raw == nil {
 		return c.firstByte()
 	}

@@ -124,4 +124,5 @@ func (t *target) claim() bool {
 	return false
 }
 
-func (t *target) release() { t.inflight.Add(-1) }
+// release ends a claim, and returns how many requests are still on the target.
+func (t *target) release() int64 { return t.inflight.Add(-1) }
