@@ -89,6 +89,7 @@ type view struct {
 	state
 	problems map[string]error // by listener ARN: why it is not open
 	retryAt  time.Time        // when to try those again; zero if there are none
+	inForce  table[Rule]      // the rules that the node decides by
 }
 
 // Open loads the balancer's rows and applies them to the node. A listener whose port is
@@ -193,7 +194,7 @@ func (b *Balancer) change(ctx context.Context, fn func(*tx) error) error {
 		b.lastEvent = max(b.lastEvent, e.Seq)
 	}
 	if len(x.rows) > 0 {
-		b.view.Store(&view{state: x.state, problems: v.problems, retryAt: v.retryAt})
+		b.view.Store(&view{state: x.state, problems: v.problems, retryAt: v.retryAt, inForce: v.inForce})
 		b.announce()
 	}
 	return nil
@@ -204,11 +205,14 @@ func (b *Balancer) change(ctx context.Context, fn func(*tx) error) error {
 func (b *Balancer) apply(ctx context.Context, fresh string) error {
 	v := b.view.Load()
 	problems := b.node.Apply(b.compile(v.state))
-	next := &view{state: v.state, problems: problems}
+	next := &view{state: v.state, problems: problems, inForce: v.rules}
 	if len(problems) > 0 {
 		next.retryAt = time.Now().Add(b.config.Pace.Retry)
 	}
 	b.view.Store(next)
+	if !maps.Equal(v.inForce.rows, next.inForce.rows) {
+		b.announce()
+	}
 	b.reportProblems(ctx, v.problems, problems, fresh)
 	poke(b.wake)
 	return problems[fresh]

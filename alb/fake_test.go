@@ -89,9 +89,13 @@ type fakeNode struct {
 	mu       sync.Mutex
 	snapshot node.Snapshot
 	taken    map[netip.AddrPort]error
+	before   func() // called before a snapshot is in force
 }
 
 func (n *fakeNode) Apply(s node.Snapshot) map[string]error {
+	if n.before != nil {
+		n.before()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.snapshot = s

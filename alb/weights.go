@@ -11,9 +11,10 @@ import (
 )
 
 // ForwardWeights returns the weights with which a rule, default or not, shares requests among
-// target groups, by target group ARN. It is nil if there is no such rule, or it does not forward.
+// target groups now, by target group ARN: what the node decides the next request by, not what it is
+// about to be told. It is nil if there is no such rule, or it does not forward.
 func (b *Balancer) ForwardWeights(rule string) map[string]int {
-	r := b.view.Load().rules.rows[rule]
+	r := b.view.Load().inForce.rows[rule]
 	if r == nil {
 		return nil
 	}

@@ -51,6 +51,35 @@ func TestWeights_AreRewrittenAtOnce(t *testing.T) {
 	}
 }
 
+// TestWeights_AreThoseInForce: a shift of traffic counts as done once the node decides by it, and
+// whoever waits for it is told then.
+func TestWeights_AreThoseInForce(t *testing.T) {
+	w := newWorld(t, Config{})
+	blue, green := w.targetGroup("blue"), w.targetGroup("green")
+	l := w.listener(w.loadBalancer("shop").ARN, 80, forwardTo(blue.ARN))
+	rule := must(w.DescribeRules(t.Context(), l.ARN, nil))[0]
+	had, want := w.ForwardWeights(rule.ARN), map[string]int{blue.ARN: 0, green.ARN: 100}
+	changes, asked := w.Changes(t.Context()), false
+	w.node.before = func() {
+		asked = true
+		if got := w.ForwardWeights(rule.ARN); !maps.Equal(got, had) {
+			t.Errorf("%v before the node has them", got)
+		}
+		<-changes // of the commit
+	}
+	if err := w.SetForwardWeights(t.Context(), rule.ARN, want); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.ForwardWeights(rule.ARN); !asked || !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	select {
+	case <-changes:
+	default:
+		t.Error("nobody is told")
+	}
+}
+
 // TestWeights_Refusals: a rule that is gone or does not forward, and a weight out of range.
 func TestWeights_Refusals(t *testing.T) {
 	w := newWorld(t, Config{})

@@ -214,7 +214,8 @@ func TestShift_KilledAtAnyMoment(t *testing.T) {
 					t.Errorf("statuses %v, want 200 only", counts)
 				}
 				w := b.life.Load().balancer.ForwardWeights(b.advanced.ProductionListenerRule)
-				if w[b.group] != 0 || w[b.advanced.AlternateTargetGroupARN] != 100 || len(b.tasks()) != 2 {
+				gone := b.eventually(time.Minute, func() bool { return len(b.tasks()) == 2 })
+				if w[b.group] != 0 || w[b.advanced.AlternateTargetGroupARN] != 100 || !gone {
 					t.Errorf("weights %v, %d tasks\n%s", w, len(b.tasks()), b.story())
 				}
 			})

@@ -26,6 +26,7 @@ var identities = []struct {
 	{regexp.MustCompile(`arn:aws:elasticloadbalancing:[^ )]*`), "<target group>"},
 	{regexp.MustCompile(`ecs-svc/[0-9]{19}`), "ecs-svc/<id>"},
 	{regexp.MustCompile(`\(task [0-9a-f]{32}\)`), "(task <id>)"},
+	{regexp.MustCompile(` registered [0-9]+ targets`), " registered <n> targets"}, // at once or one after the other
 }
 
 // TestEvents_GoldenTexts holds every text that a service's events have to the byte, ids apart. The texts
