@@ -152,7 +152,9 @@ func (p *planner) containerVanished(i, n int) {
 	t := p.edit(i)
 	c := &t.Containers[n]
 	c.Status, c.Restarting = "STOPPED", time.Time{}
-	c.Reason = "NoSuchContainerError: Container not found: " + c.RuntimeID
+	if c.Reason == "" {
+		c.Reason = "NoSuchContainerError: Container not found: " + c.RuntimeID
+	}
 	t.Version++
 	t.Cause = p.event(timeline.Exit, t.ARN, t.Cause,
 		fmt.Sprintf("container %s of task %s is gone: it was removed from outside", c.Name, t.ID),

@@ -128,6 +128,9 @@ func (e *Engine) inspect(ctx context.Context, s container.Summary) (*orchestrato
 	if err != nil {
 		return nil, fmt.Errorf("inspect container %s: %w", s.ID, err)
 	}
+	if c.State.Status == container.StateRemoving { // since it was listed
+		return nil, nil
+	}
 	obs := observation(c)
 	e.seen.put(s.ID, c.State.Status, obs)
 	obs.Health = health(s)

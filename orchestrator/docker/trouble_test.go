@@ -204,3 +204,26 @@ func TestPull_ForThePlatformThatIsAskedFor(t *testing.T) {
 		t.Errorf("Docker was asked for %q, want %s", asked, foreign)
 	}
 }
+
+// TestList_WhatIsBeingRemoved is gone, though it was there when the list was made: a container whose
+// start failed would else be seen to run, and then to vanish.
+func TestList_WhatIsBeingRemoved(t *testing.T) {
+	listed := `[{"Id":"1","State":"created","Labels":{"` + labelTask + `":"arn:task/1","` + labelContainer + `":"app"}}]`
+	inspected := func(state string) answer {
+		return answer{200, `{"Id":"1","Name":"/app","Config":{"Labels":{"` + labelContainer + `":"app"}},"State":{"Status":"` + state + `"},"HostConfig":{}}`}
+	}
+	for state, want := range map[string]int{"created": 1, "removing": 0} {
+		e := on(t, script{"GET /containers/json": {200, listed}, "GET /containers/1/json": inspected(state), "GET /networks": {200, "[]"}})
+		all, err := e.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, o := range all {
+			n += len(o.Containers)
+		}
+		if n != want {
+			t.Errorf("%s: %+v, want %d containers", state, all, want)
+		}
+	}
+}
