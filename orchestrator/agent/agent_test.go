@@ -38,13 +38,19 @@ func TestMetadata_HasTheAgentsMembers(t *testing.T) {
 	if status, text := h.ask(fromA, "GET", uri, "", &container); status != 200 {
 		t.Fatal(status, text)
 	}
-	if got, want := members(t, container), strings.Fields(`ContainerARN CreatedAt DesiredStatus DockerId DockerName Health Image ImageID KnownStatus Labels Limits LogDriver LogOptions Name Networks Ports StartedAt Type`); !slices.Equal(got, want) {
+	if got, want := members(t, container), strings.Fields(`ContainerARN CreatedAt DesiredStatus DockerId DockerName Health Image ImageID KnownStatus Labels Limits LogDriver LogOptions Name Networks Ports RestartCount StartedAt Type Volumes`); !slices.Equal(got, want) {
 		t.Errorf("a container has %v, want %v", got, want)
 	}
 	for path, want := range map[string]any{"DockerId": "d1", "DockerName": "ecs-web-7-app-0123", "ImageID": "sha256:1", "KnownStatus": "RUNNING", "Type": "NORMAL", "LogDriver": "awslogs", "StartedAt": "2026-01-02T03:04:06Z"} {
 		if container[path] != want {
 			t.Errorf("%s is %v, want %v", path, container[path], want)
 		}
+	}
+	if health, want := mustJSON(t, container["Health"]), `{"exitCode":1,"output":"not yet","status":"HEALTHY","statusSince":"2026-01-02T03:04:05Z"}`; health != want {
+		t.Errorf("health %s, want %s", health, want)
+	}
+	if volumes, want := mustJSON(t, container["Volumes"]), `[{"Destination":"/data","DockerName":"scratch"},{"Destination":"/etc/app","Source":"/srv/app"}]`; volumes != want || container["RestartCount"] != 2.0 {
+		t.Errorf("volumes %s, want %s; %v restarts", volumes, want, container["RestartCount"])
 	}
 	network := container["Networks"].([]any)[0].(map[string]any)
 	if network["IPv4SubnetCIDRBlock"] != "172.31.0.0/20" || network["SubnetGatewayIpv4Address"] != "172.31.0.1/16" || network["AttachmentIndex"] != 0.0 {

@@ -56,6 +56,7 @@ type containerDocument struct {
 	Type          string
 	Networks      []networkDocument `json:",omitempty"`
 	Health        *healthDocument   `json:",omitempty"`
+	Volumes       []volumeDocument  `json:",omitempty"`
 	LogDriver     string            `json:",omitempty"`
 	LogOptions    map[string]string `json:",omitempty"`
 	ContainerARN  string            `json:",omitempty"`
@@ -70,7 +71,17 @@ type portDocument struct {
 }
 
 type healthDocument struct {
-	Status string `json:"status"`
+	Status      string     `json:"status"`
+	StatusSince *time.Time `json:"statusSince,omitempty"`
+	ExitCode    int        `json:"exitCode,omitempty"`
+	Output      string     `json:"output,omitempty"`
+}
+
+// volumeDocument is a volume that a container mounts.
+type volumeDocument struct {
+	DockerName  string `json:",omitempty"`
+	Source      string `json:",omitempty"` // a directory of the host
+	Destination string
 }
 
 // networkDocument is a network of a container; from AttachmentIndex on, of version 4 only.

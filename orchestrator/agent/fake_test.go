@@ -51,9 +51,12 @@ func newHouse(t *testing.T, provider Provider) *house {
 		definitions: map[string]taskdefs.TaskDefinition{
 			arnPrefix + "task-definition/web:7": {
 				Family: "web", NetworkMode: "awsvpc", TaskRoleARN: "arn:aws:iam::123456789012:role/web", EnableFaultInjection: true,
+				Volumes: []taskdefs.Volume{{Name: "scratch"}, {Name: "config", Host: &taskdefs.HostVolume{SourcePath: "/srv/app"}}},
 				ContainerDefinitions: []taskdefs.ContainerDefinition{
 					{Name: "app", Image: "web:1", DockerLabels: map[string]string{"team": "shop"}, PortMappings: []taskdefs.PortMapping{{ContainerPort: 3000, HostPort: 3000}},
 						HealthCheck:      &taskdefs.HealthCheck{Command: []string{"CMD", "true"}},
+						RestartPolicy:    &taskdefs.ContainerRestartPolicy{Enabled: true},
+						MountPoints:      []taskdefs.MountPoint{{SourceVolume: "scratch", ContainerPath: "/data"}, {SourceVolume: "config", ContainerPath: "/etc/app"}},
 						LogConfiguration: &taskdefs.LogConfiguration{LogDriver: "awslogs", Options: map[string]string{"awslogs-group": "web", "awslogs-stream-prefix": "ecs"}}},
 					{Name: "side", Image: "side:1"},
 				},
@@ -68,7 +71,7 @@ func newHouse(t *testing.T, provider Provider) *house {
 			Tags:      map[string]string{"env": "test"},
 			Interface: &orchestrator.TaskInterface{Address: netip.MustParseAddr("172.31.0.10"), MAC: "02:42:ac:1f:00:0a", Zone: "us-east-1a", Subnet: "subnet-1", DNSName: "ip-172-31-0-10.ec2.internal"},
 			Containers: []orchestrator.TaskContainer{
-				{Name: "app", ARN: arnPrefix + "container/default/" + idA + "/1", Image: "web:1", RuntimeID: "d1", Status: "RUNNING", Health: "HEALTHY", Memory: 256},
+				{Name: "app", ARN: arnPrefix + "container/default/" + idA + "/1", Image: "web:1", RuntimeID: "d1", Status: "RUNNING", Health: "HEALTHY", Memory: 256, RestartCount: 2},
 				{Name: "side", Image: "side:1", RuntimeID: "d2", Status: "RUNNING"},
 			}},
 		taskB: {ARN: taskB, ID: idB, Cluster: "default", LaunchType: "EC2", TaskDefinition: arnPrefix + "task-definition/plain:1", Desired: orchestrator.Running, Status: orchestrator.Running,
@@ -165,3 +168,19 @@ func (h *house) Applied(context.Context) error            { return nil }
 func (h *house) Enforcement() (bool, string)              { return h.unenforced == "", h.unenforced }
 func (h *house) BalancersOf(string) []netip.Addr          { return h.balancers }
 func (h *house) SetTaskFaults(f map[string]alb.TaskFault) { h.faults = f }
+
+var _ orchestrator.HealthReader = (*house)(nil)
+
+// HealthDetail is of every container the same.
+func (h *house) HealthDetail(context.Context, string, string) (orchestrator.HealthDetail, error) {
+	return orchestrator.HealthDetail{Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), ExitCode: 1, Output: "not yet"}, nil
+}
+
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

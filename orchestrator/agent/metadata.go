@@ -70,10 +70,16 @@ type description struct {
 	seen    map[string]orchestrator.ContainerObservation // by name
 	network networkDocument
 	vpc     string
+	checks  func(container string) (orchestrator.HealthDetail, error) // nil: the engine does not tell
 }
 
 func (a *Agent) describe(r *http.Request, c caller, v version) description {
 	d := description{caller: c, version: v, seen: a.observe(r, c.task), vpc: a.config.Network.DefaultVPC().ID}
+	if reader, ok := a.config.Engine.(orchestrator.HealthReader); ok {
+		d.checks = func(container string) (orchestrator.HealthDetail, error) {
+			return reader.HealthDetail(r.Context(), c.task.ARN, container)
+		}
+	}
 	if c.task.Interface != nil {
 		d.network = a.networkOf(c.task.Interface, c.definition.NetworkMode)
 	}
@@ -198,10 +204,39 @@ func (d description) container(c *orchestrator.TaskContainer) containerDocument 
 		doc.Networks = []networkDocument{d.network}
 	}
 	if def.HealthCheck != nil {
-		doc.Health = &healthDocument{Status: c.Health}
+		doc.Health = d.health(c)
+	}
+	for _, m := range def.MountPoints {
+		doc.Volumes = append(doc.Volumes, volumeOf(d.definition.Volumes, m))
+	}
+	if p := def.RestartPolicy; p != nil && p.Enabled && d.version == v4 {
+		doc.RestartCount = &c.RestartCount
 	}
 	if l := def.LogConfiguration; l != nil {
 		doc.LogDriver, doc.LogOptions = l.LogDriver, logOptions(l, c.Name, d.task.ID)
+	}
+	return doc
+}
+
+// health is a container's health, with what its last check said.
+func (d description) health(c *orchestrator.TaskContainer) *healthDocument {
+	doc := &healthDocument{Status: c.Health}
+	if d.checks == nil {
+		return doc
+	}
+	if last, err := d.checks(c.Name); err == nil {
+		doc.StatusSince, doc.ExitCode, doc.Output = moment(last.Since), last.ExitCode, last.Output
+	}
+	return doc
+}
+
+// volumeOf is what a mount point mounts.
+func volumeOf(volumes []taskdefs.Volume, m taskdefs.MountPoint) volumeDocument {
+	doc := volumeDocument{DockerName: m.SourceVolume, Destination: m.ContainerPath}
+	for _, v := range volumes {
+		if v.Name == m.SourceVolume && v.Host != nil && v.Host.SourcePath != "" {
+			doc.DockerName, doc.Source = "", v.Host.SourcePath
+		}
 	}
 	return doc
 }
