@@ -14,6 +14,10 @@
 // disturbs least: the proxies have a core to themselves, the generators and backends the other
 // one. An aim is what a figure or ratio is to be at most.
 //
+// With --beside, the section proxy compares other builds of drydock, or the floor: a proxy in Go
+// that only passes messages on, the least that one can cost. Loaded at the same time (--at-once),
+// two builds of drydock differ by what the builds differ by: one percent shows on a busy machine.
+//
 // The section proxy runs in a process and network namespace of its own; it takes root. What
 // drydock cannot do yet is a line of the table too.
 //

@@ -546,3 +546,29 @@ func TestDial_FromSourceAddress(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What goes to a target is kept in a small buffer, then in a large one, then in none.
+func TestForward_RequestsOfEverySizeArriveWhole(t *testing.T) {
+	target, got := capture(t)
+	s := newStack(t, target).run()
+	c := s.dial()
+	filler := strings.Repeat("0123456789abcdef", targetBuffer/4)
+	for _, size := range []int{1, clientBuffer / 2, clientBuffer, targetBuffer, 2 * targetBuffer} {
+		for _, near := range []int{-400, -300, -200, -100, -16, -1, 0, 1, 16, 100} {
+			for _, inHead := range []int{0, 300, clientBuffer - 200, clientBuffer + 200} {
+				body := filler[:max(0, size+near-inHead)]
+				head := "POST / HTTP/1.1\r\nHost: a.b\r\nX-Filler: " + filler[:inHead] + "\r\n"
+				framed := fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
+				if near&1 == 0 && body != "" {
+					framed = fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body)
+				}
+				if status := c.send(head + framed).status(); status != 200 {
+					t.Fatalf("%d bytes of body behind %d in the head: %d", len(body), inHead, status)
+				}
+				if g := <-got; !strings.Contains(g[0], "X-Filler: "+filler[:inHead]+"\r\n") || g[1] != body {
+					t.Fatalf("%d bytes of body behind %d in the head: the target got %d and a head of %d", len(body), inHead, len(g[1]), len(g[0]))
+				}
+			}
+		}
+	}
+}
