@@ -194,16 +194,16 @@ func (b *rigBalancer) astray(s rigService, row *orchestrator.Service, snapshot o
 	return ""
 }
 
-// checkWeights: production traffic is not taken from where it is answered and given to where nobody
-// answers; unless green goes back to blue, whatever has become of it.
+// checkWeights: production traffic, most of which is answered, is not given to where nobody answers;
+// unless green goes back to blue, whatever has become of it.
 func (l *rigLife) checkWeights(rule string, weights map[string]int) {
 	have := l.balancer.ForwardWeights(rule)
-	if !strings.HasSuffix(rule, "/prod") || !l.answered(have) {
+	if !strings.HasSuffix(rule, "/prod") || l.answered(have) < 0.5 {
 		return
 	}
 	with := maps.Clone(have)
 	maps.Copy(with, weights)
-	if l.answered(with) {
+	if l.answered(with) > 0 {
 		return
 	}
 	for _, s := range l.rows.all() {
@@ -213,14 +213,19 @@ func (l *rigLife) checkWeights(rule string, weights map[string]int) {
 	}
 }
 
-// answered reports whether a target is healthy where the weights send requests.
-func (l *rigLife) answered(weights map[string]int) bool {
+// answered returns the share of the requests that weights send to where a target is healthy.
+func (l *rigLife) answered(weights map[string]int) float64 {
+	healthy := map[string]bool{}
 	for k, h := range l.balancer.snapshot() {
-		if weights[k.TargetGroup] > 0 && h.State == alb.Healthy {
-			return true
+		healthy[k.TargetGroup] = healthy[k.TargetGroup] || h.State == alb.Healthy
+	}
+	all, answered := 0, 0
+	for group, weight := range weights {
+		if all += weight; healthy[group] {
+			answered += weight
 		}
 	}
-	return false
+	return float64(answered) / float64(max(all, 1))
 }
 
 func (b *rigBalancer) DescribeTargetGroups(_ context.Context, _ string, arns, _ []string) ([]alb.TargetGroup, error) {
