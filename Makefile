@@ -11,7 +11,7 @@ test: build            ## everything, with the tests on real Docker
 	./.ci/engine
 	go test -race -timeout 45m ./...
 
-long: build            ## an hour more: 60 s of fuzzing each, 100,000 random sequences, 100 kills
+long: build            ## an hour more: 60 s of fuzzing each, 120,000 random sequences, 100 kills
 	./.ci/engine
 	./.ci/fuzz 60s
 	DRYDOCK_TEST_LONG=1 go test -timeout 80m ./...

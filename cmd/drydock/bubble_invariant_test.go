@@ -85,12 +85,12 @@ func (b *bubble) checkBounds(s *orchestrator.Service, before, after map[string]*
 			if old == nil {
 				started++
 			}
-			if b.healthy(t) {
+			if b.healthy(t) && b.serves(t) {
 				healthy++
 			}
 			continue
 		}
-		if old != nil && old.Desired == orchestrator.Running && t.StopCode == orchestrator.ServiceSchedulerInitiated && b.healthy(old) && !b.fresh(old) {
+		if old != nil && old.Desired == orchestrator.Running && t.StopCode == orchestrator.ServiceSchedulerInitiated && b.healthy(old) && !b.fresh(old) && b.serves(old) {
 			stopped++
 		}
 	}
@@ -116,6 +116,16 @@ func (b *bubble) healthy(t *orchestrator.Task) bool {
 	}
 	h, ok := b.target(t)
 	return ok && (h.State == alb.Healthy || h.Since.Equal(time.Now()))
+}
+
+// serves reports whether production traffic can reach a task: a deployment that shifts it keeps
+// the tasks that answer it, and ends the others as it likes.
+func (b *bubble) serves(t *orchestrator.Task) bool {
+	l := b.life.Load()
+	if b.advanced == nil || l == nil || l.balancer == nil || len(t.LoadBalancers) == 0 {
+		return true
+	}
+	return l.balancer.ForwardWeights(b.advanced.ProductionListenerRule)[t.LoadBalancers[0].TargetGroupARN] > 0
 }
 
 // fresh reports whether the task's target has just changed: the scheduler may not have seen it.
