@@ -97,8 +97,8 @@ func (b *bubble) checkBounds(s *orchestrator.Service, before, after map[string]*
 	most := s.Config.Maximum(s.DesiredCount)
 	if b.config.strategy.Strategy != "" {
 		// Blue, green and what green has overtaken, each whole, and the replacements of unhealthy
-		// tasks, whatever maximumPercent says (ECS-147).
-		most = max(most, (len(s.Deployments)+1)*s.DesiredCount)
+		// tasks, of which all may be, whatever maximumPercent says (ECS-147).
+		most = max(most, 2*len(s.Deployments)*s.DesiredCount)
 	}
 	if started > 0 && live > most {
 		b.broken("I1: %d tasks are meant to run after %d were started, at most %d may", live, started, most)
