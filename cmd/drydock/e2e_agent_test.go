@@ -73,6 +73,7 @@ func (i insider) wants(status int, method, variable, path, body string, texts ..
 }
 
 func TestAgent_AnswersTasksOnly(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("the agent is reached through firewall rules, which need root")
 	}
@@ -127,6 +128,7 @@ func (i insider) checkHidden() {
 }
 
 func TestFault_BreaksATaskAndWhySaysSo(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("faults are firewall rules, which need root")
 	}

@@ -16,6 +16,7 @@ const canaryDir = "../../examples/canary"
 // TestCanaryExample brings the example up, deploys a canary under load through a crash of the
 // daemon, and takes another one back by a hook.
 func TestCanaryExample(t *testing.T) {
+	t.Parallel()
 	hooks := t.TempDir()
 	p := newProgram(t, "--hooks", hooks)
 	p.Run("up", canaryDir)

@@ -62,6 +62,7 @@ const (
 // TestChapter gives the commands of a textbook's chapter about load balancers and ECS, ids
 // and all, to a daemon that knows nothing.
 func TestChapter(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	aws := p.AWS()
 	p.Run("up", smallDir, "--no-wait") // for the image

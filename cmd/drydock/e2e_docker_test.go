@@ -39,7 +39,21 @@ func requireDocker(t *testing.T) *docker.Client {
 // dockerClient is for cleaning up, when a test's context has ended.
 func dockerClient(t *testing.T) *docker.Client {
 	t.Helper()
-	engine, err := docker.NewClientWithOpts(docker.FromEnv, docker.WithAPIVersionNegotiation())
+	return clientOf(t, docker.FromEnv)
+}
+
+// engineClient is for the engine that the program uses.
+func (p *program) engineClient() *docker.Client {
+	p.Helper()
+	if p.docker != "" {
+		return clientOf(p.T, docker.WithHost(p.docker))
+	}
+	return dockerClient(p.T)
+}
+
+func clientOf(t *testing.T, host docker.Opt) *docker.Client {
+	t.Helper()
+	engine, err := docker.NewClientWithOpts(host, docker.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +109,7 @@ func (p *program) checkNothingLeft() {
 }
 
 func (p *program) removeContainers() (left []string) {
-	engine, ctx := dockerClient(p.T), context.Background()
+	engine, ctx := p.engineClient(), context.Background()
 	defer engine.Close()
 	list, err := engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ours(p.instance)})
 	if err != nil {
@@ -109,7 +123,7 @@ func (p *program) removeContainers() (left []string) {
 }
 
 func (p *program) removeNetworks() (left []string) {
-	engine, ctx := dockerClient(p.T), context.Background()
+	engine, ctx := p.engineClient(), context.Background()
 	defer engine.Close()
 	list, err := engine.NetworkList(ctx, network.ListOptions{Filters: ours(p.instance)})
 	if err != nil {

@@ -175,8 +175,9 @@ func (p *program) taskNow(id string) TaskStatus {
 // TestEngine_KilledUnderLoad: the containers outlive dockerd and serve; the next dockerd ends
 // them, and none of the requests reaches the wrong service while all are replaced.
 func TestEngine_KilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	engine := newOwnEngine(t)
-	p := newProgram(t)
+	p := engine.newProgram(24)
 	p.Run("up", twinsDir)
 	old := p.twinTasks()
 	w := p.askTwins()
@@ -206,8 +207,9 @@ func (p *program) noneOf(tasks []TaskStatus) error {
 // addresses come back within the test, for whichever service asks first: still nobody answers
 // for anybody else.
 func TestEngine_StoppedUnderLoad(t *testing.T) {
+	t.Parallel()
 	engine := newOwnEngine(t)
-	p := newProgram(t, "--vpc-cidr", freeRange(t, 27))
+	p := engine.newProgram(27)
 	p.Run("up", twinsDir)
 	old := p.twinTasks()
 	w := p.askTwins()
@@ -230,8 +232,9 @@ func TestEngine_StoppedUnderLoad(t *testing.T) {
 // TestEngine_LiveRestoreUnderLoad: with live-restore no container ends with dockerd, so that its
 // restart is nobody's business: no request fails and no task is replaced.
 func TestEngine_LiveRestoreUnderLoad(t *testing.T) {
+	t.Parallel()
 	engine := newOwnEngine(t, "--live-restore")
-	p := newProgram(t)
+	p := engine.newProgram(24)
 	p.Run("up", twinsDir)
 	old := p.twinTasks()
 	w := p.askTwins()
@@ -258,8 +261,9 @@ func TestEngine_LiveRestoreUnderLoad(t *testing.T) {
 
 // TestEngine_DaemonDiesWithIt: both die, dockerd comes back first or last.
 func TestEngine_DaemonDiesWithIt(t *testing.T) {
+	t.Parallel()
 	engine := newOwnEngine(t)
-	p := newProgram(t)
+	p := engine.newProgram(24)
 	p.Run("up", twinsDir)
 	old := p.twinTasks()
 	w := p.askTwins()

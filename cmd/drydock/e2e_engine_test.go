@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,8 +29,17 @@ type ownEngine struct {
 	client  *docker.Client
 }
 
-// newOwnEngine starts an engine. All that the test does with Docker, the daemon's work too, goes
-// there, until the test ends.
+// ownEngines counts them: each has a bridge of its own.
+var ownEngines atomic.Int32
+
+// newProgram starts a daemon that uses this engine, and so do the verbs. Its range is one that no
+// daemon of the machine's engine would choose: neither engine knows the other's networks.
+func (e *ownEngine) newProgram(bits int) *program {
+	e.Helper()
+	return startInstallation(e.T, &installation{docker: e.host(), options: []string{"--vpc-cidr", freeRange(e.T, bits)}})
+}
+
+// newOwnEngine starts an engine, which lives until the test ends.
 func newOwnEngine(t *testing.T, options ...string) *ownEngine {
 	t.Helper()
 	requireDocker(t)
@@ -43,8 +53,7 @@ func newOwnEngine(t *testing.T, options ...string) *ownEngine {
 	t.Cleanup(func() { e.remove(bridge) })
 	e.options = append([]string{"--host", e.host(), "--data-root", dir + "/data", "--exec-root", dir + "/run", "--pidfile", dir + "/pid",
 		"--bridge", bridge, "--iptables=false", "--ip6tables=false", "--ip-masq=false"}, options...)
-	t.Setenv("DOCKER_HOST", e.host())
-	if e.client, err = docker.NewClientWithOpts(docker.FromEnv, docker.WithAPIVersionNegotiation()); err != nil {
+	if e.client, err = docker.NewClientWithOpts(docker.WithHost(e.host()), docker.WithAPIVersionNegotiation()); err != nil {
 		t.Fatal(err)
 	}
 	e.Start()
@@ -72,8 +81,9 @@ func (e *ownEngine) host() string { return "unix://" + e.dir + "/docker.sock" }
 // makeBridge makes the default network's bridge: an engine without one would remove the machine's.
 func (e *ownEngine) makeBridge() string {
 	e.Helper()
-	name := fmt.Sprintf("ddtest%d", os.Getpid()%100000)
-	address := fmt.Sprintf("10.253.%d.1/28", os.Getpid()%256)
+	n := ownEngines.Add(1)
+	name := fmt.Sprintf("ddtest%d-%d", os.Getpid()%100000, n)
+	address := fmt.Sprintf("10.253.%d.%d/28", os.Getpid()%256, n%16*16+1)
 	for _, args := range [][]string{{"link", "add", name, "type", "bridge"}, {"addr", "add", address, "dev", name}, {"link", "set", name, "up"}} {
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
 			e.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)

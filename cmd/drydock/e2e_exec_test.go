@@ -11,6 +11,7 @@ import (
 // TestExec_SessionManagerPlugin runs a command in a container with `aws ecs execute-command`
 // and AWS's own plugin for it.
 func TestExec_SessionManagerPlugin(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("session-manager-plugin"); err != nil {
 		t.Skip("session-manager-plugin is not installed")
 	}

@@ -9,6 +9,7 @@ import (
 // TestDown_WhileThePoolFills takes everything down while Docker, which is slow, has been asked for
 // containers that it has not made yet, and which it makes whether anybody waits or not.
 func TestDown_WhileThePoolFills(t *testing.T) {
+	t.Parallel()
 	const slow = 2 * time.Second
 	r := newRelay(t)
 	p := newProgramBehind(t, r, "--warm-pool", "8")

@@ -51,6 +51,7 @@ func fill(t *testing.T, dir string) (free func()) {
 // serves, writes are refused and say why, and what they wanted is not done. With room again
 // everything goes on.
 func TestDiskFull_NothingHalfDone(t *testing.T) {
+	t.Parallel()
 	requireDocker(t)
 	p := &program{t, &installation{owner: t, state: fullState(t), offset: freeOffset(t)}}
 	t.Cleanup(p.takeDown)

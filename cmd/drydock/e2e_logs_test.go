@@ -9,6 +9,7 @@ import (
 // TestLogs_OfTasksAreStreams reads what containers write through CloudWatch Logs: while they
 // run, after they have ended, and after the daemon was killed.
 func TestLogs_OfTasksAreStreams(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	aws := p.AWS()
 	p.Run("up", smallDir)

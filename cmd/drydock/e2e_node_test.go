@@ -55,6 +55,7 @@ func (p *program) checkNoneFailed(l *load) {
 
 // TestKill_DaemonUnderLoadLosesNothing kills the daemon again and again.
 func TestKill_DaemonUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	node := p.Status().Node
@@ -94,6 +95,7 @@ func (p *program) nodeSays(text string) error {
 // TestDead_NodeGoesOn looks at what the node does while no daemon runs, and what the next
 // daemon knows of it.
 func TestDead_NodeGoesOn(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	p.setDrain(3)
@@ -179,6 +181,7 @@ func (p *program) targetWas(task, state string) error {
 
 // TestKill_NodeIsStartedAgain kills the load balancers' process.
 func TestKill_NodeIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	for range 3 {
@@ -219,6 +222,7 @@ func otherBuild(t *testing.T, version string) string {
 // TestUpgrade_RefusesNobody restarts the daemon as a newer version, there and back, under
 // load on new connections and on lasting ones.
 func TestUpgrade_RefusesNobody(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	next := otherBuild(t, "v999.0.0")
 	p.Run("up", smallDir)
@@ -291,6 +295,7 @@ func (p *program) postPrivate(path string) error {
 
 // TestDownAll_EndsTheNode removes everything, once with a daemon and once without.
 func TestDownAll_EndsTheNode(t *testing.T) {
+	t.Parallel()
 	for name, killed := range map[string]bool{"WithADaemon": false, "WithoutADaemon": true} {
 		t.Run(name, func(t *testing.T) {
 			p := newProgram(t)
@@ -325,6 +330,7 @@ func running(pid int) bool {
 
 // TestAlb_OneForAStateDirectory starts the node's verb by hand.
 func TestAlb_OneForAStateDirectory(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	pid := p.Status().Node.PID
@@ -355,6 +361,7 @@ func TestAlb_OneForAStateDirectory(t *testing.T) {
 
 // TestLogs_OfALoadBalancer reads what the node's process leaves behind.
 func TestLogs_OfALoadBalancer(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	follower := startProcess(t, "logs", "--alb", "small", "-f", "--endpoint", p.endpoint)

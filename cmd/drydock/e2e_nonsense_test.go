@@ -11,6 +11,7 @@ import (
 // nothing, beside a stack that serves. What is refused is refused with a client error; the
 // daemon lives on, and says what there is.
 func TestNonsense_IsRefusedNotFailed(t *testing.T) {
+	t.Parallel()
 	if exec.Command("python3", "-c", "import boto3").Run() != nil {
 		t.Skip("python3 with boto3 is not installed")
 	}

@@ -47,6 +47,7 @@ func removeImages(t *testing.T, names ...string) {
 // TestOutside_ImageRetaggedUnderLoad: in the middle of a deployment the tag becomes that of another
 // service's image. The deployment goes on with the image that it began with, replacements too.
 func TestOutside_ImageRetaggedUnderLoad(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	h := newHands(p)
 	id := h.makeImage()
@@ -90,6 +91,7 @@ func (p *program) oneByOne(cluster, service string) {
 // TestOutside_ImageRemovedUnderLoad: the containers are removed, and their image with them, before
 // the daemon sees it. The other service does not notice; the service recovers when the image is back.
 func TestOutside_ImageRemovedUnderLoad(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	p := newProgramBehind(t, r)
 	h := newHands(p)

@@ -109,6 +109,7 @@ func (h *hands) namespaceOf(id string) string {
 // TestOutside_OneTaskUnderLoad: whatever is done to one task's containers, the task is replaced,
 // the timeline names what was done, and no request is lost but those that the task had.
 func TestOutside_OneTaskUnderLoad(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, "--vpc-cidr", freeRange(t, 26), "--warm-pool", "2")
 	h := newHands(p)
 	foreign := newForeigners(p)
@@ -224,6 +225,7 @@ func (h *hands) checkLost(victims []TaskStatus, statuses []int) {
 // TestOutside_NetworkRemovedUnderLoad: Docker does not remove a network in use; somebody takes
 // everything off it first. All is replaced, in a new network.
 func TestOutside_NetworkRemovedUnderLoad(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, "--warm-pool", "2")
 	h := newHands(p)
 	foreign := newForeigners(p)
@@ -252,6 +254,7 @@ func TestOutside_NetworkRemovedUnderLoad(t *testing.T) {
 // TestOutside_EventStreamUnderLoad: what Docker's events do not tell in time, a look does; what they
 // tell twice is done once.
 func TestOutside_EventStreamUnderLoad(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	p := newProgramBehind(t, r)
 	h := newHands(p)
@@ -297,6 +300,7 @@ func (h *hands) checkStarted(want int) {
 
 // TestOutside_NameTakenUnderLoad: somebody else's container has the name that a task's is to get.
 func TestOutside_NameTakenUnderLoad(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	p := newProgramBehind(t, r)
 	h := newHands(p)

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -16,11 +17,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	docker "github.com/docker/docker/client"
 
 	"drydock/alb/control"
 	"drydock/timeline"
@@ -33,7 +38,14 @@ const patience = 90 * time.Second
 // workshop holds the binary; TestMain removes it.
 var workshop string
 
+// sideBySide is how many tests run at once: those of the whole program wait most of the time.
+const sideBySide = 4
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue && runtime.GOMAXPROCS(0) < sideBySide {
+		flag.Set("test.parallel", strconv.Itoa(sideBySide))
+	}
 	code := m.Run()
 	if workshop != "" {
 		os.RemoveAll(workshop)
@@ -82,6 +94,7 @@ type installation struct {
 	offset   int      // of the listeners' ports
 	options  []string // of the daemon, beside those that all have
 	env      []string // of the daemon, beside the test's own
+	docker   string   // URL of the engine, for the verbs too; empty: the machine's
 	program  string   // path of the daemon's binary; empty: the one that is tested
 	endpoint string   // URL of the daemon; it stays the same when the daemon is restarted
 	instance string
@@ -155,7 +168,7 @@ func (p *program) launch() {
 	listen := cmp.Or(strings.TrimPrefix(p.endpoint, "http://"), "127.0.0.1:0")
 	args := append([]string{"daemon", "--listen", listen, "--state-dir", p.state, "--alb-address", "127.0.0.1",
 		"--port-offset", fmt.Sprint(p.offset)}, p.options...)
-	p.process = startWith(p.owner, p.env, cmp.Or(p.program, drydock(p.T)), args...)
+	p.process = startWith(p.owner, append(p.engineEnv(), p.env...), cmp.Or(p.program, drydock(p.T)), args...)
 }
 
 func (p *program) awaitServing() {
@@ -231,7 +244,48 @@ func (r result) String() string { return strings.TrimSpace(r.stdout + "\n" + r.s
 // Try runs a verb and returns its exit code.
 func (p *program) Try(args ...string) (int, result) {
 	p.Helper()
-	return runBinary(p.T, []string{"DRYDOCK_ENDPOINT=" + p.endpoint}, args...)
+	if len(args) > 1 && args[0] == "up" {
+		runImageCommands(p.T, args[1])
+	}
+	return runBinary(p.T, append(p.engineEnv(), "DRYDOCK_ENDPOINT="+p.endpoint), args...)
+}
+
+func (p *program) engineEnv() []string {
+	if p.docker == "" {
+		return nil
+	}
+	return []string{docker.EnvOverrideHost + "=" + p.docker}
+}
+
+// built holds the commands that were run.
+var built struct {
+	sync.Mutex
+	commands map[string]bool
+}
+
+// runImageCommands runs what a stack's images want run, once: stacks that come up side by side then
+// find what they share built, and leave it alone.
+func runImageCommands(t *testing.T, dir string) {
+	t.Helper()
+	path, err := findStack(dir)
+	if err != nil {
+		return // that is for the verb to say
+	}
+	s, err := readStack(path)
+	if err != nil {
+		return
+	}
+	built.Lock()
+	defer built.Unlock()
+	if built.commands == nil {
+		built.commands = map[string]bool{}
+	}
+	u := &up{stack: s, screen: newScreen(io.Discard)}
+	for _, image := range s.images {
+		if err := u.runCommands(t.Context(), image, built.commands); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Run runs a verb that must succeed and returns what it printed.

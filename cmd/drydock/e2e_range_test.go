@@ -9,6 +9,7 @@ import (
 // TestRange_DaemonsThatStartTogether all want the same range: each gets one of its own, and runs
 // tasks in it.
 func TestRange_DaemonsThatStartTogether(t *testing.T) {
+	t.Parallel()
 	requireDocker(t)
 	drydock(t) // built before they start
 	const daemons = 4
@@ -44,6 +45,7 @@ func TestRange_DaemonsThatStartTogether(t *testing.T) {
 // TestRange_LostWhileTheDaemonWasAway: the range is somebody else's when the daemon comes back. As
 // long as nobody has an address, the VPC moves.
 func TestRange_LostWhileTheDaemonWasAway(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	was := p.Status().Daemon
 	p.Terminate()

@@ -13,6 +13,7 @@ import (
 
 // TestDaemon_SaysWhyItDoesNotStart starts daemons where they cannot run.
 func TestDaemon_SaysWhyItDoesNotStart(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	listen := strings.TrimPrefix(p.endpoint, "http://")
 	for _, test := range []struct {
@@ -42,6 +43,7 @@ func TestDaemon_SaysWhyItDoesNotStart(t *testing.T) {
 
 // TestUp_SaysWhatIsWrong gives up what it cannot do.
 func TestUp_SaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	t.Run("BrokenFile", func(t *testing.T) {
 		p.on(t).Fail(exitUsage, []string{"testdata/e2e/broken/drydock.yaml:5", "desiredCount"}, "up", "testdata/e2e/broken")
@@ -84,6 +86,7 @@ func missingImage(p *program) {
 
 // TestFullRange_WaitsForAddresses wants more tasks than the smallest VPC has addresses for.
 func TestFullRange_WaitsForAddresses(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, "--vpc-cidr", freeRange(t, 27))
 	p.Run("up", "testdata/e2e/crowd")
 	p.Run("scale", "web=40", "--no-wait")

@@ -14,6 +14,7 @@ const smallDir = "testdata/e2e/small"
 
 // TestCrash_DeploymentGoesOn kills the daemon at several moments of a deployment.
 func TestCrash_DeploymentGoesOn(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	moments := []struct {
@@ -91,6 +92,7 @@ func (p *program) checkAdopted(tasks []TaskStatus) {
 
 // TestStop_ContainersGoOn ends the daemon as an upgrade would, and then everything.
 func TestStop_ContainersGoOn(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	foreign := newForeigners(p)

@@ -10,6 +10,7 @@ import (
 // TestScaling_OnDocker scales real containers on what the real balancer counts, out and in, with
 // the AWS command line; an alarm of `drydock alarm` watches, and CPU is measured.
 func TestScaling_OnDocker(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	aws := p.AWS()

@@ -21,32 +21,34 @@ type scenes struct {
 	begun time.Time // of the scenario
 }
 
-// TestScenarios_OnDocker plays the acceptance scenarios with real containers and real requests, on
-// one daemon. Scenario 2 is [TestShop]'s step StopTaskLosesRequestsAndWhySaysSo; in virtual time all
-// fifteen are in bubble_scenario_test.go, or where scenarioTests says.
+// TestScenarios_OnDocker plays the acceptance scenarios with real containers and real requests,
+// some of them on one daemon. Scenario 2 is [TestShop]'s step StopTaskLosesRequestsAndWhySaysSo; in
+// virtual time all fifteen are in bubble_scenario_test.go, or where scenarioTests says.
 func TestScenarios_OnDocker(t *testing.T) {
-	p := newProgram(t)
-	p.Run("up", "testdata/e2e/unruly")
-	for _, s := range []struct {
+	type scenario struct {
 		name string
 		play func(scenes)
-	}{
-		{"1_GracefulDeployment", graceful},
-		{"3_IgnoresSIGTERM", ignoresSIGTERM},
-		{"4_KeepAliveTooShort", shortKeepAlive},
-		{"5_NewVersionFailsItsHealthChecks", breakerRollsBack},
-		{"6_GapAndStuck", gapAndStuck},
-		{"7_SecurityGroupInTheWay", securityGroup},
-		{"8_SlowBoot", slowBoot},
-		{"9_OutOfMemory", outOfMemory},
-		{"10_BadImage", badImage},
-		{"11_ScaleIn", scaleIn},
-		{"12_OverlappingDeployments", overlapping},
-		{"13_StopOrderAndSidecar", sidecars},
-		{"15_RestartPolicy", restartPolicy},
-		{"14_DeleteAndCreateAgain", deleteAndCreate},
+	}
+	for name, scenarios := range map[string][]scenario{
+		"Deployments": {{"1_GracefulDeployment", graceful}, {"3_IgnoresSIGTERM", ignoresSIGTERM}, {"4_KeepAliveTooShort", shortKeepAlive},
+			{"5_NewVersionFailsItsHealthChecks", breakerRollsBack}, {"6_GapAndStuck", gapAndStuck}},
+		"Health":  {{"7_SecurityGroupInTheWay", securityGroup}, {"8_SlowBoot", slowBoot}, {"9_OutOfMemory", outOfMemory}, {"10_BadImage", badImage}},
+		"Counts":  {{"11_ScaleIn", scaleIn}, {"12_OverlappingDeployments", overlapping}, {"13_StopOrderAndSidecar", sidecars}},
+		"Restart": {{"15_RestartPolicy", restartPolicy}, {"14_DeleteAndCreateAgain", deleteAndCreate}},
 	} {
-		t.Run(s.name, func(t *testing.T) { s.play(scenes{p.on(t), time.Now()}) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProgram(t)
+			p.Run("up", "testdata/e2e/unruly")
+			if name != "Deployments" {
+				s := scenes{p, time.Now()}
+				s.deploy(1, app())
+				s.completed()
+			}
+			for _, s := range scenarios {
+				t.Run(s.name, func(t *testing.T) { s.play(scenes{p.on(t), time.Now()}) })
+			}
+		})
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 // TestSecrets_ReachTheContainer runs tasks that name a parameter, a secret's key and an
 // environment file: the values are in the containers and nowhere else.
 func TestSecrets_ReachTheContainer(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	put := func(name, text string) {
 		t.Helper()

@@ -17,6 +17,7 @@ const shopDir = "../../examples/shop"
 
 // TestShop brings the example up and uses it, on one daemon from the first to the last step.
 func TestShop(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	steps := []struct {
 		name string

@@ -45,6 +45,7 @@ func (p *program) awaitPool(n int) map[string]container.Summary {
 // TestWarmPool_KilledDaemonLosesNone kills the daemon while tasks take warm interfaces: each
 // namespace then belongs to the pool or to one task, and all of them go in the end.
 func TestWarmPool_KilledDaemonLosesNone(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, "--warm-pool", "2")
 	p.Run("up", smallDir)
 	p.awaitPool(2)
