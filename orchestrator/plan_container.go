@@ -49,6 +49,7 @@ func (p *planner) pulled(i int, obs TaskObservation) {
 func (p *planner) observeContainer(i, n int, o ContainerObservation) {
 	c := p.tasks[i].Containers[n]
 	if c.Status == "STOPPED" {
+		p.outOfMemoryAfterAll(i, n, o)
 		return
 	}
 	if o.RuntimeID != c.RuntimeID || o.ImageDigest != c.ImageDigest || o.RepoDigest != c.RepoDigest {
@@ -114,6 +115,19 @@ func (p *planner) containerExited(i, n int, o ContainerObservation) {
 
 // outOfMemory is the reason of a container that the kernel has killed (ECS-172).
 const outOfMemory = "OutOfMemoryError: Container killed due to memory usage"
+
+// outOfMemoryAfterAll corrects what was said of an exit: the engine hears from the kernel of the
+// exit and of the reason on two ways, and the reason may come last.
+func (p *planner) outOfMemoryAfterAll(i, n int, o ContainerObservation) {
+	c := p.tasks[i].Containers[n]
+	if !o.OOMKilled || o.Status != ContainerStopped || c.Reason != "" || c.ExitCode == nil || *c.ExitCode != o.ExitCode {
+		return
+	}
+	t := p.edit(i)
+	t.Containers[n].Reason = outOfMemory
+	t.Version++
+	p.sayExit(t, &t.Containers[n], o, "")
+}
 
 // sayExit puts a container's exit on the timeline, with what follows from it.
 func (p *planner) sayExit(t *Task, c *TaskContainer, o ContainerObservation, then string) {

@@ -76,6 +76,41 @@ func TestCrash_OutOfMemoryIsNamed(t *testing.T) {
 	})
 }
 
+// TestCrash_OutOfMemoryIsNamedLater: the engine learns of the exit first, and of its reason then.
+func TestCrash_OutOfMemoryIsNamedLater(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		doc := `{"family":"web","networkMode":"awsvpc","cpu":"256","memory":"512","requiresCompatibilities":["FARGATE"],"containerDefinitions":[
+			{"name":"app","image":"app:1"},{"name":"slow","image":"app:1"}]}`
+		r, err := w.defs.Register(t.Context(), []byte(doc), nil, "me", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.engine.Script("slow", enginetest.Script{StopAfter: 20 * time.Second}) // the task is there for so long
+		w.create(service{desired: 1, min: 0, max: 200})
+		w.update(func(in *orchestrator.ServiceInput) { in.TaskDefinition = r.ARN })
+		w.steady(time.Minute)
+		victim := w.tasks()[0]
+		w.engine.Crash(victim.ARN, "app", 137)
+		w.eventually(5*time.Second, func() bool { return w.row(victim).Containers[0].Status == "STOPPED" })
+		if c := w.row(victim).Containers[0]; c.Status != "STOPPED" || c.Reason != "" {
+			t.Fatalf("before: %+v", c)
+		}
+		w.engine.OOMAfterAll(victim.ARN, "app")
+		w.eventually(5*time.Second, func() bool { return w.row(victim).Containers[0].Reason != "" })
+		if c := w.row(victim).Containers[0]; c.Reason != "OutOfMemoryError: Container killed due to memory usage" {
+			t.Errorf("after: %+v", c)
+		}
+		exits := w.eventsOf(victim, timeline.Exit)
+		if len(exits) != 2 || exits[1].Data["oom"] != "true" {
+			t.Errorf("the timeline has %+v", exits)
+		}
+		w.eventually(time.Minute, func() bool { return w.row(victim).Status == orchestrator.Stopped })
+		if n := len(w.eventsOf(victim, timeline.Exit)); n != 3 {
+			t.Errorf("%d exits, want the two and that of the other container", n)
+		}
+	})
+}
+
 func TestVanished_ContainerIsReplaced(t *testing.T) {
 	inWorld(t, orchestrator.PaceFast, func(w *world) {
 		w.create(service{desired: 1, min: 100, max: 200})

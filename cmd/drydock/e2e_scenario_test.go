@@ -217,15 +217,19 @@ func graceful(s scenes) {
 	}
 }
 
-// signalledUnregistered wants a task's target gone before its SIGTERM.
+// signalledUnregistered wants a task's target gone before its SIGTERM: when its delay is over, which
+// may be noted a little later. The stack unruly has a delay of a second.
 func (s scenes) signalledUnregistered(task string) {
 	s.Helper()
-	gone := false
+	gone, drains := false, time.Time{}
 	for _, e := range s.Events() {
 		switch {
 		case e.Kind == timeline.TargetState && e.Data["task"] == task:
 			gone = strings.Contains(e.Message, " is gone")
-		case e.Kind == timeline.Signal && e.Subject == task && !gone:
+			if e.Data["to"] == "draining" {
+				drains = e.Time
+			}
+		case e.Kind == timeline.Signal && e.Subject == task && !gone && (drains.IsZero() || e.Time.Sub(drains) < time.Second):
 			s.Errorf("signalled while it was a target: %s", e.Message)
 		}
 	}

@@ -37,7 +37,11 @@ func (c *cache) get(s container.Summary) (orchestrator.ContainerObservation, boo
 	if !ok || found.state != s.State || s.State == container.StateCreated {
 		return found.obs, false
 	}
-	if x := c.exits[s.ID]; s.State == container.StateRunning && x.at.After(found.obs.StartedAt) {
+	x := c.exits[s.ID]
+	if found.obs.Status == orchestrator.ContainerStopped && x.oom && found.obs.ExitCode == 137 {
+		found.obs.OOMKilled = true // the event came after the exit: Docker itself forgets it
+	}
+	if s.State == container.StateRunning && x.at.After(found.obs.StartedAt) {
 		found.obs.Status, found.obs.Paused = orchestrator.ContainerStopped, false
 		found.obs.FinishedAt, found.obs.ExitCode, found.obs.OOMKilled = x.at, x.code, x.oom
 	}

@@ -56,6 +56,22 @@ func TestNote_ExitIsKnownFromItsEvent(t *testing.T) {
 	}
 }
 
+// TestNote_OutOfMemoryAfterTheExit: the kernel's two messages come on two ways.
+func TestNote_OutOfMemoryAfterTheExit(t *testing.T) {
+	e := unconnected(t, "1.41")
+	exited := container.Summary{ID: "c", State: container.StateExited, Labels: map[string]string{}}
+	e.seen.put("c", container.StateExited, orchestrator.ContainerObservation{RuntimeID: "c", Status: orchestrator.ContainerStopped, ExitCode: 137})
+	if o, ok := e.known(exited); !ok || o.OOMKilled {
+		t.Errorf("before: %+v, %v", o, ok)
+	}
+	m := events.Message{Action: events.ActionOOM}
+	m.Actor.ID = "c"
+	e.note(m)
+	if o, ok := e.known(exited); !ok || !o.OOMKilled {
+		t.Errorf("after: %+v, %v", o, ok)
+	}
+}
+
 // TestNote_ExitOfAnEarlierRun checks that what is inspected after a restart counts.
 func TestNote_ExitOfAnEarlierRun(t *testing.T) {
 	e := unconnected(t, "1.41")

@@ -20,6 +20,15 @@ func (f *Fake) OOM(task, name string) {
 	f.machine.exit(f.find(task, name), 137, true)
 }
 
+// OOMAfterAll has the engine learn why a container has exited after it has seen the exit.
+func (f *Fake) OOMAfterAll(task, name string) {
+	c := f.find(task, name)
+	f.machine.mu.Lock()
+	c.obs.OOMKilled = true
+	f.machine.change(c.task)
+	f.machine.mu.Unlock()
+}
+
 // Pause freezes a container: its hook gets SIGSTOP.
 func (f *Fake) Pause(task, name string) { f.setPaused(task, name, true, "SIGSTOP") }
 
