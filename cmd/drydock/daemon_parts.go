@@ -106,7 +106,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.engine, err = docker.New(ctx, docker.Config{Instance: d.instance, Home: home(d.config.StateDir), ContainerInstance: d.containerInstance(), Logger: d.log}); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openScaler, d.openAgent, d.openLogs, d.openRoles, d.openAPI} {
+	for _, step := range []func(context.Context) error{d.openTimeline, d.openNetwork, d.openCertificates, d.openBalancer, d.openMonitor, d.openScheduler, d.openScaler, d.openAgent, d.openLogs, d.openRoles, d.openAPI, d.claimRange} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (d *daemon) openNetwork(ctx context.Context) error {
 		return err
 	}
 	d.enforcer = iptables.New(d.prefix(), d.network.Bridge())
-	return d.claimRange(ctx)
+	return nil
 }
 
 // linger is how long interfaces take to end: with AWS's pace the scheduler itself waits for it.

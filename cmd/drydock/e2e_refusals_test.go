@@ -3,10 +3,14 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
 
 	"drydock/timeline"
 )
@@ -36,8 +40,25 @@ func TestDaemon_SaysWhyItDoesNotStart(t *testing.T) {
 			checkRefusal(t, args, exitFailed, test.wanted, code, out)
 		})
 	}
+	checkNoneBegun(t, p)
 	if s := p.Status(); s.Daemon.PID != p.process.command.Process.Pid {
 		t.Errorf("the first daemon was harmed: %+v", s.Daemon)
+	}
+}
+
+// checkNoneBegun wants no network of a daemon of this test, but the one that runs.
+func checkNoneBegun(t *testing.T, running *program) {
+	t.Helper()
+	engine := dockerClient(t)
+	defer engine.Close()
+	list, err := engine.NetworkList(t.Context(), network.ListOptions{Filters: filters.NewArgs(filters.Arg("label", "drydock.home"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range list {
+		if home := n.Labels["drydock.home"]; strings.Contains(home, filepath.Dir(running.state)) && n.Labels["drydock.instance"] != running.instance {
+			t.Errorf("a daemon that did not start has left network %s, for %s", n.Name, home)
+		}
 	}
 }
 
