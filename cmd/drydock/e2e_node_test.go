@@ -54,8 +54,7 @@ func (p *program) checkNoneFailed(l *load) {
 }
 
 // TestKill_DaemonUnderLoadLosesNothing kills the daemon again and again.
-func TestKill_DaemonUnderLoadLosesNothing(t *testing.T) {
-	t.Parallel()
+func TestKill_DaemonUnderLoadLosesNothing(t *testing.T) { // not side by side with others: it sends hundreds of requests a second
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	node := p.Status().Node
@@ -94,8 +93,7 @@ func (p *program) nodeSays(text string) error {
 
 // TestDead_NodeGoesOn looks at what the node does while no daemon runs, and what the next
 // daemon knows of it.
-func TestDead_NodeGoesOn(t *testing.T) {
-	t.Parallel()
+func TestDead_NodeGoesOn(t *testing.T) { // not side by side with others: it sends hundreds of requests a second
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	p.setDrain(3)
@@ -180,8 +178,7 @@ func (p *program) targetWas(task, state string) error {
 }
 
 // TestKill_NodeIsStartedAgain kills the load balancers' process.
-func TestKill_NodeIsStartedAgain(t *testing.T) {
-	t.Parallel()
+func TestKill_NodeIsStartedAgain(t *testing.T) { // not side by side with others: it sends hundreds of requests a second
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	for range 3 {
@@ -221,8 +218,7 @@ func otherBuild(t *testing.T, version string) string {
 
 // TestUpgrade_RefusesNobody restarts the daemon as a newer version, there and back, under
 // load on new connections and on lasting ones.
-func TestUpgrade_RefusesNobody(t *testing.T) {
-	t.Parallel()
+func TestUpgrade_RefusesNobody(t *testing.T) { // not side by side with others: it sends hundreds of requests a second
 	p := newProgram(t)
 	next := otherBuild(t, "v999.0.0")
 	p.Run("up", smallDir)
