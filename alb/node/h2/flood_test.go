@@ -73,10 +73,9 @@ func TestFlood_Continuation(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, _ := meet(t, Config{Handler: func(s *Stream) { t.Error("the request was served") }})
 				p.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p.encode(), EndStream: true})
-				sent := 0
-				for p.fr.WriteContinuation(1, false, []byte(fragment[:min(len(fragment), 16000)])) == nil {
-					if sent++; sent > maxBlockFrames {
-						t.Fatalf("%d CONTINUATION frames were taken", sent)
+				for range maxBlockFrames { // what comes after GOAWAY is taken, and thrown away
+					if p.fr.WriteContinuation(1, false, []byte(fragment[:min(len(fragment), 16000)])) != nil {
+						break
 					}
 				}
 				p.want("GOAWAY")
