@@ -307,6 +307,26 @@ func TestAlarms_IgnoredWhenInAlarmAtTheStart(t *testing.T) {
 	})
 }
 
+// TestAlarms_OneThatDoesNotExist is named when the deployment begins, once.
+func TestAlarms_OneThatDoesNotExist(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.create(service{desired: 1, min: 100, max: 200, balanced: true})
+		w.steady(time.Minute)
+		w.alarms.set("web-5xx", "OK")
+		w.update(func(in *orchestrator.ServiceInput) {
+			in.Alarms = &orchestrator.DeploymentAlarms{Names: []string{"web-5xx", "web-4xx"}, Enable: true}
+		})
+		w.redeploy()
+		w.steady(10 * time.Minute)
+		if said := w.told(timeline.Warning); len(said) != 1 || !strings.HasSuffix(said[0].Message, "there is no alarm web-4xx: it cannot fail the deployment") || said[0].Cause == 0 {
+			t.Errorf("the timeline warns of %+v", said)
+		}
+		if said := w.told(timeline.Alarm); len(said) != 1 || !strings.HasSuffix(said[0].Message, "its alarms are watched: web-5xx, web-4xx") {
+			t.Errorf("of the alarms the timeline tells %+v", said)
+		}
+	})
+}
+
 // TestAlarms_BakeBeforeCompleted: as long as the alarms look back.
 func TestAlarms_BakeBeforeCompleted(t *testing.T) {
 	inWorld(t, orchestrator.PaceFast, func(w *world) {
