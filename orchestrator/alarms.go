@@ -19,7 +19,7 @@ type alarmSight struct {
 	events  map[string]int64         // that tell of their last change of state
 }
 
-// alarmStates looks at the alarms that deployments name. The caller holds the lock.
+// alarmStates looks at the alarms that deployments name. The caller is the one who writes.
 func (c *Controller) alarmStates() alarmSight {
 	var names []string
 	for _, s := range c.services {

@@ -57,8 +57,8 @@ func (x *change) cluster(ref string) (*Cluster, error) {
 
 // Cluster returns a cluster that is or was active.
 func (c *Controller) Cluster(ref string) (*Cluster, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	if row := c.clusters[clusterName(ref)]; row != nil {
 		return row, nil
 	}
@@ -75,8 +75,8 @@ type ClusterCounts struct {
 
 // ClusterCounts counts what lives in a cluster.
 func (c *Controller) ClusterCounts(name string) ClusterCounts {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	var n ClusterCounts
 	for _, s := range c.services {
 		if s.Cluster == name && s.Status == ServiceActive {
@@ -97,8 +97,8 @@ func (c *Controller) ClusterCounts(name string) ClusterCounts {
 // ContainerInstance returns the ARN of a cluster's one container instance, this machine. It is
 // empty in a cluster that has only tasks of Fargate: those run on none (ECS-253).
 func (c *Controller) ContainerInstance(cluster string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	for _, t := range c.tasks {
 		if t.Cluster == cluster && t.Status != Stopped && t.LaunchType == "EC2" {
 			return c.arn("container-instance/" + cluster + "/" + c.config.Machine)
@@ -196,8 +196,8 @@ func (x *change) sayTags(arn, what string, add map[string]string, remove []strin
 
 // Tags returns the tags of a cluster, service or task.
 func (c *Controller) Tags(arn string) (map[string]string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	if s := c.services[arn]; s != nil {
 		return s.Tags, nil
 	}

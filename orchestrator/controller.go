@@ -122,7 +122,8 @@ type Controller struct {
 	network     Network
 	definitions Definitions
 
-	mu        sync.Mutex // held over read, commit and publish of a change
+	writing   sync.Mutex   // held over read, commit and publish of a change
+	mu        sync.RWMutex // held to read what is published, and for writing to publish
 	clusters  map[string]*Cluster
 	services  map[string]*Service
 	tasks     map[string]*Task
@@ -131,7 +132,6 @@ type Controller struct {
 	revisions map[string]*ServiceRevision
 	tokens    map[string]*tokenUse // RunTask's client tokens
 	settings  map[string]string    // of the account, those that were set
-	engineOK  string               // "" if the engine answers, else why not
 	tickAt    map[string]time.Time
 	hookCalls map[string]int // by hook run: its last call that was made
 
@@ -152,7 +152,7 @@ func New(ctx context.Context, store Store, engine Engine, balancer Balancer, net
 		config: config, store: store, engine: engine, balancer: balancer, network: net, definitions: definitions,
 		clusters: map[string]*Cluster{}, services: map[string]*Service{}, tasks: map[string]*Task{},
 		records: map[string]*ServiceDeployment{}, revisions: map[string]*ServiceRevision{},
-		warm: map[string]*WarmInterface{}, settings: map[string]string{}, tokens: map[string]*tokenUse{}, tickAt: map[string]time.Time{}, hookCalls: map[string]int{}, poke: make(chan struct{}, 1), engineOK: "not asked yet",
+		warm: map[string]*WarmInterface{}, settings: map[string]string{}, tokens: map[string]*tokenUse{}, tickAt: map[string]time.Time{}, hookCalls: map[string]int{}, poke: make(chan struct{}, 1),
 	}
 	c.runners.init()
 	c.watch.init()
@@ -228,8 +228,8 @@ type change struct {
 // update runs f on the current rows and commits what it changed. f must not change rows in
 // place: it puts new ones.
 func (c *Controller) update(ctx context.Context, f func(*change) error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	x := &change{c: c, now: time.Now(), cause: timeline.CauseFrom(ctx), rows: map[string]any{}}
 	if err := f(x); err != nil {
 		return err
@@ -237,11 +237,21 @@ func (c *Controller) update(ctx context.Context, f func(*change) error) error {
 	if err := c.store.Commit(ctx, x.rows, x.events); err != nil {
 		return err
 	}
-	for _, publish := range x.commit {
-		publish()
-	}
+	c.publish(func() {
+		for _, publish := range x.commit {
+			publish()
+		}
+	})
 	c.Poke()
 	return nil
+}
+
+// publish lets readers see what is durable. The caller is the one who writes: readers wait for
+// it no longer than it takes, however slow the disk is.
+func (c *Controller) publish(rows func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rows()
 }
 
 func (x *change) putCluster(row *Cluster) {
@@ -294,9 +304,9 @@ type Snapshot struct {
 
 // Snapshot returns the current rows.
 func (c *Controller) Snapshot() Snapshot {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return Snapshot{maps.Clone(c.clusters), maps.Clone(c.services), maps.Clone(c.tasks), maps.Clone(c.records), maps.Clone(c.revisions), c.engineOK}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return Snapshot{maps.Clone(c.clusters), maps.Clone(c.services), maps.Clone(c.tasks), maps.Clone(c.records), maps.Clone(c.revisions), c.watch.last().trouble}
 }
 
 // definition returns a task definition by ARN, nil if it is unknown.

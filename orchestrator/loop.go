@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"drydock/alb"
 	"drydock/timeline"
 )
 
@@ -39,12 +40,12 @@ func (c *Controller) Run(ctx context.Context) error {
 // pass is one turn of the loop. It returns how long to sleep if nothing happens.
 func (c *Controller) pass(ctx context.Context) time.Duration {
 	results := c.runners.take()
-	seen := c.watch.last()
+	seen, targets := c.watch.last(), c.balancer.Targets()
 	c.runners.seen(seen.number)
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	now := time.Now()
-	plan := Reconcile(c.input(now, results, seen))
+	plan := Reconcile(c.input(now, results, seen, targets))
 	if err := c.commit(ctx, plan); err != nil {
 		// Nothing was published: the results are offered again, and so is everything else.
 		c.runners.giveBack(results)
@@ -61,13 +62,12 @@ func (c *Controller) pass(ctx context.Context) time.Duration {
 	return sleep
 }
 
-func (c *Controller) input(now time.Time, results []Result, seen sight) Input {
-	c.engineOK = seen.trouble
+func (c *Controller) input(now time.Time, results []Result, seen sight, targets map[alb.TargetKey]alb.TargetHealth) Input {
 	alarms := c.alarmStates()
 	return Input{
 		CPU: c.machineCPU(),
 		Now: now, Pace: c.config.Pace, Services: c.services, Tasks: c.tasks,
-		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: c.balancer.Targets(), Weights: c.weights(),
+		EngineUp: seen.trouble == "", Engine: seen.tasks, Targets: targets, Weights: c.weights(),
 		Results: results, TickAt: c.tickAt, Records: c.records, Revisions: c.revisions, Alarms: alarms.states, Windows: alarms.windows, AlarmEvents: alarms.events,
 		Machine: c.config.Machine, WarmSize: c.warmSize(), Warm: c.warm, WarmSeen: seen.warm, Hosts: c.warmHosts(),
 		Definition: c.definition, Tags: c.definitionTags, Seq: c.store.NextSeq, ID: randomHex,
@@ -82,7 +82,7 @@ func (c *Controller) machineCPU() int64 {
 	return 0
 }
 
-// commit makes a plan durable and publishes its rows. The caller holds the lock.
+// commit makes a plan durable and publishes its rows. The caller is the one who writes.
 func (c *Controller) commit(ctx context.Context, plan Plan) error {
 	rows := make(map[string]any, len(plan.Services)+len(plan.Tasks)+len(plan.Gone))
 	for arn, s := range plan.Services {
@@ -104,12 +104,14 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 	if err := c.store.Commit(ctx, rows, plan.Events); err != nil {
 		return fmt.Errorf("commit %d rows and %d events: %w", len(rows), len(plan.Events), err)
 	}
-	for arn, s := range plan.Services {
-		c.services[arn] = s
-	}
-	for arn, t := range plan.Tasks {
-		c.tasks[arn] = t
-	}
+	c.publish(func() { c.take(plan) })
+	return nil
+}
+
+// take takes a plan's rows in place of those that were there.
+func (c *Controller) take(plan Plan) {
+	maps.Copy(c.services, plan.Services)
+	maps.Copy(c.tasks, plan.Tasks)
 	maps.Copy(c.records, plan.Records)
 	maps.Copy(c.revisions, plan.Revisions)
 	for _, arn := range plan.Gone {
@@ -120,10 +122,7 @@ func (c *Controller) commit(ctx context.Context, plan Plan) error {
 		delete(c.tickAt, arn)
 	}
 	plan.publishWarm(c.warm)
-	for arn, at := range plan.TickAt {
-		c.tickAt[arn] = at
-	}
-	return nil
+	maps.Copy(c.tickAt, plan.TickAt)
 }
 
 func (c *Controller) rowOf(arn string) string {

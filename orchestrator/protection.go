@@ -148,8 +148,8 @@ func (c *Controller) GetTaskProtection(cluster string, tasks []string) ([]Protec
 	if len(tasks) > maxAskedTasks {
 		return nil, nil, invalid("tasks can have at most %d items.", maxAskedTasks)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	x := &change{c: c, now: time.Now()}
 	name, err := x.knownCluster(cluster)
 	if err != nil {

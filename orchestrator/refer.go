@@ -2,10 +2,11 @@ package orchestrator
 
 // RefersTo (ECS-263) reports whether a service or a task needs a task definition, by ARN: as what a
 // service or one of its deployments runs, as what it would be rolled back to, or as what a
-// task that has not stopped was started from.
+// task that has not stopped was started from. It waits for a change that is under way: that may
+// begin to need it.
 func (c *Controller) RefersTo(taskDefinition string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	for _, s := range c.services {
 		if s.Status != ServiceInactive && s.refersTo(taskDefinition) {
 			return true

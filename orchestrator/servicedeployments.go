@@ -32,8 +32,8 @@ type ListServiceDeploymentsInput struct {
 
 // ListServiceDeployments returns the selected service deployments, newest first.
 func (c *Controller) ListServiceDeployments(in ListServiceDeploymentsInput) ([]*ServiceDeployment, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	s, err := c.service(in.Cluster, in.Service)
 	if err != nil {
 		return nil, err
@@ -66,15 +66,15 @@ func (c *Controller) recordsOf(service string) []*ServiceDeployment {
 
 // ServiceDeployment returns a service deployment by ARN, nil if there is none.
 func (c *Controller) ServiceDeployment(arn string) *ServiceDeployment {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.records[arn]
 }
 
 // ServiceRevision returns a service revision by ARN, nil if there is none.
 func (c *Controller) ServiceRevision(arn string) *ServiceRevision {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.revisions[arn]
 }
 

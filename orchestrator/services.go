@@ -467,8 +467,8 @@ func (c *Controller) service(cluster, ref string) (*Service, error) {
 
 // Service returns a service by name or ARN, whatever its status.
 func (c *Controller) Service(cluster, ref string) (*Service, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.service(cluster, ref)
 }
 

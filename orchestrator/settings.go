@@ -37,8 +37,8 @@ const settingsRow = "accountsettings/all"
 
 // AccountSettings returns every setting of the account, by name.
 func (c *Controller) AccountSettings() []AccountSetting {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	var list []AccountSetting
 	for _, name := range slices.Sorted(maps.Keys(accountSettings)) {
 		value, set := c.settings[name]

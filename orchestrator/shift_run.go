@@ -28,7 +28,7 @@ type TrafficShifter interface {
 var errNoShifter = errors.New("the load balancer cannot shift traffic")
 
 // weights returns what the listener rules do that deployments shift traffic with. The caller
-// holds the lock.
+// is the one who writes.
 func (c *Controller) weights() map[string]map[string]int {
 	shifter, ok := c.balancer.(TrafficShifter)
 	if !ok {
@@ -85,7 +85,7 @@ func (c *Controller) dispatchShift(ctx context.Context, a Action) {
 	}()
 }
 
-// forgetCalls forgets the calls of hook runs that no deployment remembers. The caller holds the lock.
+// forgetCalls forgets the calls of hook runs that no deployment remembers. The caller is the one who writes.
 func (c *Controller) forgetCalls() {
 	known := map[string]bool{}
 	for _, s := range c.services {
@@ -109,7 +109,7 @@ func (c *Controller) shiftTraffic(ctx context.Context, split Split) error {
 	return shifter.SetForwardWeights(ctx, split.Rule, split.Weights)
 }
 
-// hookEvent returns whom to call, and with what. The caller holds the lock.
+// hookEvent returns whom to call, and with what. The caller is the one who writes.
 func (c *Controller) hookEvent(a Action) (target string, event []byte) {
 	s := c.services[a.Service]
 	if s == nil || s.Primary() == nil || s.Primary().Shift == nil {

@@ -163,8 +163,8 @@ func (c *Controller) task(cluster, ref string) (*Task, error) {
 
 // Task returns a task by id or ARN.
 func (c *Controller) Task(cluster, ref string) (*Task, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.task(cluster, ref)
 }
 

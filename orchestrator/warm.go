@@ -67,8 +67,8 @@ func warmSubject(id string) string { return network.WarmOwner + id }
 
 // WarmPool returns how many interfaces are ready for tasks, and how many shall be.
 func (c *Controller) WarmPool() (ready, size int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	for _, w := range c.warm {
 		if w.spare() && w.Ready {
 			ready++
@@ -103,8 +103,8 @@ func (c *Controller) lookWarm(ctx context.Context) (map[string]bool, error) {
 }
 
 func (c *Controller) hasWarm() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return len(c.warm) > 0
 }
 
@@ -140,8 +140,8 @@ func (c *Controller) coolTask(ctx context.Context, t *Task) error {
 
 // claimed returns the warm interface that a task is to get, nil if there is none.
 func (c *Controller) claimed(task string) *WarmInterface {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	for _, w := range c.warm {
 		if w.Task == task {
 			return w
