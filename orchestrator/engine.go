@@ -21,8 +21,27 @@ type Engine interface {
 	Remove(ctx context.Context, task string) error
 	// List observes every task that carries our labels, whatever its state.
 	List(ctx context.Context) ([]TaskObservation, error)
-	// Changes pokes its channel, of size 1, whenever List may have changed. It is closed when ctx ends.
+	// Changes pokes its channel, of size 1, whenever List may have changed, and when it begins to
+	// tell. It is closed when ctx ends.
 	Changes(ctx context.Context) (<-chan struct{}, error)
+}
+
+// Observer is the optional ability of an [Engine] to observe single tasks, so that what one of
+// them does costs no look at all of them.
+type Observer interface {
+	// Changed returns what may have changed since it was called last. Changes pokes when there is
+	// something. The first call, and one after changes may have been missed, says All.
+	Changed() Change
+	// Observe observes what List and ListWarm would say of some tasks and namespaces. What is not
+	// there is not in the answer.
+	Observe(ctx context.Context, what Change) ([]TaskObservation, []WarmObservation, error)
+}
+
+// Change is what may have changed in an engine.
+type Change struct {
+	All        bool     // nobody knows what it was: List tells
+	Tasks      []string // ARNs
+	Namespaces []string // ids of [Warmer]'s
 }
 
 // Machine is the optional ability of an [Engine] to say how big its machine is.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"drydock/alb"
@@ -135,88 +134,6 @@ func (c *Controller) rowOf(arn string) string {
 		return revisionRow + arn
 	}
 	return taskRow + arn
-}
-
-// sight is one look at the engine. It is never changed.
-type sight struct {
-	number  int64                      // of the look: it began after those before it
-	tasks   map[string]TaskObservation // by task ARN
-	warm    map[string]bool            // by id: whether it can be joined; nil if there can be none
-	trouble string                     // why the engine is not known, empty if it is
-}
-
-// observer keeps the last sight of the engine. Looking can take long, since an engine that
-// is busy with a container may answer late about it: the loop never waits for it.
-type observer struct {
-	wanted chan struct{} // size 1: look again
-	begun  atomic.Int64  // looks
-	sight  atomic.Pointer[sight]
-}
-
-func (o *observer) init() {
-	o.wanted = make(chan struct{}, 1)
-	o.sight.Store(&sight{trouble: "not asked yet"})
-}
-
-func (o *observer) last() sight { return *o.sight.Load() }
-
-// again asks for another look.
-func (o *observer) again() {
-	select {
-	case o.wanted <- struct{}{}:
-	default:
-	}
-}
-
-// observeEngine looks at the engine when something may have changed there, and after the
-// longest time between two looks.
-func (c *Controller) observeEngine(ctx context.Context) {
-	sweep := time.NewTimer(0)
-	defer sweep.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-sweep.C:
-		case <-c.watch.wanted:
-		}
-		c.look(ctx)
-		c.Poke()
-		sweep.Reset(c.config.Sweep)
-	}
-}
-
-func (c *Controller) look(ctx context.Context) {
-	number := c.watch.begun.Add(1)
-	list, err := c.engine.List(ctx)
-	var warm map[string]bool
-	if err == nil {
-		warm, err = c.lookWarm(ctx)
-	}
-	if err != nil {
-		c.watch.sight.Store(&sight{number: number, trouble: err.Error()})
-		return
-	}
-	tasks := make(map[string]TaskObservation, len(list))
-	for _, t := range list {
-		tasks[t.Task] = t
-	}
-	c.watch.sight.Store(&sight{number: number, tasks: tasks, warm: warm})
-}
-
-// watchEngine turns the engine's changes into pokes; when it loses them it subscribes again.
-func (c *Controller) watchEngine(ctx context.Context) {
-	for ctx.Err() == nil {
-		changes, err := c.engine.Changes(ctx)
-		if err != nil {
-			c.config.Logger.Warn("watch the engine", "error", err)
-			sleep(ctx, time.Second)
-			continue
-		}
-		for range changes {
-			c.watch.again()
-		}
-	}
 }
 
 func (c *Controller) watchBalancer(ctx context.Context) {

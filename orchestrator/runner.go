@@ -145,8 +145,8 @@ func (c *Controller) dispatch(ctx context.Context, a Action) {
 		if a.Kind == Run && run.Err() != nil && result.Err != nil {
 			result.Err = nil // told to end: nothing to report
 		}
-		c.runners.finish(a, result, c.watch.begun.Load())
-		c.watch.again()
+		look := c.watch.at(a) // before others may begin
+		c.runners.finish(a, result, look)
 		c.Poke()
 	}()
 }

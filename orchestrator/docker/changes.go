@@ -49,15 +49,30 @@ func (e *Engine) follow(ctx context.Context, ch chan<- struct{}) error {
 	for _, a := range watched {
 		f.Add("event", string(a))
 	}
-	messages, errs := e.client.Events(ctx, events.ListOptions{Filters: f})
+	// Docker says that the stream has begun a moment before it has: since then tells of what is between.
+	since := time.Now().Format(time.RFC3339Nano)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	messages, errs := e.client.Events(ctx, events.ListOptions{Filters: f, Since: since})
+	// What happens to networks has no labels of ours.
+	n := filters.NewArgs(filters.Arg("type", string(events.NetworkEventType)), filters.Arg("event", string(events.ActionDisconnect)))
+	networks, networkErrs := e.client.Events(ctx, events.ListOptions{Filters: n, Since: since})
 	e.seen.clear()
+	e.index.lost()
 	poke(ch)
 	for {
 		select {
 		case m := <-messages:
 			e.note(m)
+			e.index.note(m)
 			poke(ch)
+		case m := <-networks:
+			if e.index.disconnected(m.Actor.Attributes["container"]) {
+				poke(ch)
+			}
 		case err := <-errs:
+			return err
+		case err := <-networkErrs:
 			return err
 		}
 	}

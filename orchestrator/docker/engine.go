@@ -62,6 +62,8 @@ type Engine struct {
 	present  map[orchestrator.VPC]bool
 	pause    sync.Mutex // held while the pause image is made
 	seen     cache
+	index    index
+	digests  sync.Map // of images, in their registries: by pinned
 }
 
 var (
@@ -93,6 +95,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 		claimed: map[string]chan struct{}{},
 		present: map[orchestrator.VPC]bool{},
 	}
+	e.index.init(e.ready)
 	e.ownNofile.Store(!mayRaise(defaultNofile))
 	if err := e.greet(ctx); err != nil {
 		return nil, err

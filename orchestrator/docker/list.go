@@ -21,12 +21,18 @@ import (
 // List implements [orchestrator.Engine]: one call to Docker, and one more for every container
 // whose state has changed since the last List. Tasks are sorted by ARN, containers by start order.
 func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, error) {
-	summaries, err := e.containers(ctx, "")
+	summaries, err := e.all(ctx)
 	if err != nil {
 		return nil, err
 	}
+	e.seen.keep(summaries)
+	return e.tasksOf(ctx, summaries)
+}
+
+// tasksOf observes the tasks whose containers are listed.
+func (e *Engine) tasksOf(ctx context.Context, summaries []container.Summary) ([]orchestrator.TaskObservation, error) {
 	lost := e.lost(summaries)
-	summaries = slices.DeleteFunc(summaries, func(s container.Summary) bool { return isWarm(s) || s.State == container.StateRemoving })
+	summaries = slices.DeleteFunc(slices.Clone(summaries), func(s container.Summary) bool { return isWarm(s) || s.State == container.StateRemoving })
 	observations, err := e.observeAll(ctx, summaries)
 	if err != nil {
 		return nil, err
@@ -48,7 +54,6 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 			tasks[arn].Containers = append(tasks[arn].Containers, *observations[n])
 		}
 	}
-	e.seen.keep(summaries)
 	list := make([]orchestrator.TaskObservation, 0, len(tasks))
 	for _, t := range tasks {
 		list = append(list, *t)
@@ -59,12 +64,13 @@ func (e *Engine) List(ctx context.Context) ([]orchestrator.TaskObservation, erro
 
 // containers lists what is ours, in start order; a task's ARN narrows it down.
 func (e *Engine) containers(ctx context.Context, task string) ([]container.Summary, error) {
-	list, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours(task)})
-	if err != nil {
-		return nil, fmt.Errorf("list containers: %w", err)
-	}
+	list, err := e.list(ctx, e.ours(task))
+	sortByOrder(list)
+	return list, err
+}
+
+func sortByOrder(list []container.Summary) {
 	slices.SortStableFunc(list, func(a, b container.Summary) int { return cmp.Compare(order(a), order(b)) })
-	return list, nil
 }
 
 func order(s container.Summary) int {

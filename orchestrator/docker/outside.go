@@ -18,11 +18,11 @@ func (e *Engine) lost(all []container.Summary) func(container.Summary) bool {
 		if !runs(s) || isPause(s) {
 			return false
 		}
-		owner, joined := strings.CutPrefix(s.HostConfig.NetworkMode, "container:")
+		id, joined := owner(s)
 		if !joined {
 			return off[s.ID]
 		}
-		gone, known := off[owner]
+		gone, known := off[id]
 		return gone || !known
 	}
 }

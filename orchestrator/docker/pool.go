@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"fmt"
-	"net/netip"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -90,6 +89,9 @@ func (e *Engine) joinable(ctx context.Context, id string) (string, error) {
 	if id == "" {
 		return "", nil
 	}
+	if known := e.index.namespace(id); known != "" {
+		return known, nil
+	}
 	c, err := e.client.ContainerInspect(ctx, e.warmName(id))
 	switch {
 	case cerrdefs.IsNotFound(err):
@@ -120,12 +122,8 @@ func (e *Engine) ListWarm(ctx context.Context) ([]orchestrator.WarmObservation, 
 	if err != nil {
 		return nil, err
 	}
-	var all []orchestrator.WarmObservation
-	for _, s := range list {
-		address, _ := netip.ParseAddr(s.Labels[labelAddress])
-		all = append(all, orchestrator.WarmObservation{ID: s.Labels[labelWarm], Address: address, Ready: s.State == container.StateRunning && !e.disconnected(s)})
-	}
-	return all, nil
+	e.index.see(list)
+	return e.namespacesOf(list), nil
 }
 
 func (e *Engine) listWarm(ctx context.Context, label string) ([]container.Summary, error) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	cerrdefs "github.com/containerd/errdefs"
+
 	"drydock/orchestrator"
 	"drydock/taskdefs"
 )
@@ -55,6 +57,14 @@ func (e *Engine) run(ctx context.Context, spec orchestrator.TaskSpec) error {
 	if err := e.prepare(ctx, spec); err != nil {
 		return e.startError(ctx, "", "ResourceInitializationError", fmt.Errorf("resource cannot be initialized for task %s: %w", spec.ARN, err))
 	}
+	err := e.runIn(ctx, spec)
+	if errors.Is(err, errNamespaceEnded) { // it ran when we last heard of it
+		err = e.runIn(ctx, spec)
+	}
+	return err
+}
+
+func (e *Engine) runIn(ctx context.Context, spec orchestrator.TaskSpec) error {
 	pause, err := e.runPause(ctx, spec)
 	if err != nil {
 		return err
@@ -131,10 +141,36 @@ func (e *Engine) bringUp(ctx context.Context, spec orchestrator.TaskSpec, i int,
 		join(spec, r.config, r.host, pause)
 	}
 	id, err := e.start(ctx, r)
-	if portTaken(err) {
+	switch {
+	case portTaken(err):
 		return "", e.withoutPort(ctx, r, err)
+	case err != nil && spec.Warm != "" && ctx.Err() == nil && e.hasEnded(ctx, pause):
+		return "", e.withoutNamespace(ctx, r, pause)
 	}
 	return id, err
+}
+
+// errNamespaceEnded is that a task can't join the namespace that it was promised.
+var errNamespaceEnded = errors.New("the namespace that was ready for it has ended")
+
+// hasEnded reports whether a container is known not to run.
+func (e *Engine) hasEnded(ctx context.Context, id string) bool {
+	c, err := e.client.ContainerInspect(ctx, id)
+	return cerrdefs.IsNotFound(err) || err == nil && !c.State.Running
+}
+
+// withoutNamespace removes a container that could not be started for its namespace: another one
+// takes its name.
+func (e *Engine) withoutNamespace(ctx context.Context, r request, pause string) error {
+	e.index.unready(pause)
+	id, ran, err := e.find(ctx, r)
+	if err == nil && id != "" && !ran {
+		err = e.removeContainer(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	return errNamespaceEnded
 }
 
 // withoutPort removes a container whose ports could not be published: it may be given others.

@@ -23,32 +23,78 @@ type request struct {
 	host      *container.HostConfig
 	network   *network.NetworkingConfig
 	vpc       orchestrator.VPC
-	again     bool // it was tried before
 	platform  string
 }
 
-// start creates what is not there and starts what has never run.
+// errMissing is that Docker lacks something that a container is made of: its image, as a rule.
+var errMissing = errors.New("something is missing")
+
+// start creates what is not there and starts what has never run. Docker is asked for the container
+// at once if its image is known, and what would keep it from making one is looked for when it does:
+// as a rule nothing is.
 func (e *Engine) start(ctx context.Context, r request) (string, error) {
-	id, ran, err := e.find(ctx, r)
-	if err != nil || ran {
+	if !e.labelled(r) {
+		id, ran, err := e.find(ctx, r)
+		if err == nil && id == "" {
+			err = e.provide(ctx, r)
+		}
+		if err != nil || ran {
+			return id, err
+		}
+	}
+	id, err := e.startAtOnce(ctx, r)
+	if !errors.Is(err, errMissing) {
 		return id, err
 	}
-	if id == "" {
-		digest, err := e.ensureImage(ctx, r.container, imageName(r.config), r.config.Image, r.platform)
-		if err != nil {
-			return "", err
-		}
-		r.config.Labels[labelDigest] = digest
+	if err := e.provide(ctx, r); err != nil {
+		return "", err
 	}
+	return e.startAtOnce(ctx, r)
+}
+
+// labelled labels a container with its image's digest, if that is known already: that of a tag may
+// be another one each time.
+func (e *Engine) labelled(r request) bool {
+	if r.config.Image == pauseImage {
+		return true
+	}
+	digest, known := e.digests.Load(r.image())
+	if known {
+		r.config.Labels[labelDigest] = digest.(string)
+	}
+	return known
+}
+
+// provide makes a container's image present and labels the container with its digest.
+func (e *Engine) provide(ctx context.Context, r request) error {
+	if r.config.Image == pauseImage {
+		return e.ensurePauseImage(ctx)
+	}
+	digest, err := e.ensureImage(ctx, r.container, imageName(r.config), r.config.Image, r.platform)
+	if err != nil {
+		return err
+	}
+	r.config.Labels[labelDigest] = digest
+	if strings.HasPrefix(r.config.Image, "sha256:") {
+		e.digests.Store(r.image(), digest)
+	}
+	return nil
+}
+
+// pinned is an image as it is named, and as a deployment has pinned it.
+type pinned struct{ name, id string }
+
+func (r request) image() pinned { return pinned{imageName(r.config), r.config.Image} }
+
+func (e *Engine) startAtOnce(ctx context.Context, r request) (string, error) {
 	release, err := e.slot(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer release()
-	if id == "" {
-		if id, err = e.create(ctx, r); err != nil {
-			return "", err
-		}
+	id, ran, err := e.createOrFind(ctx, r)
+	if err != nil || ran {
+		return id, err
 	}
 	err = e.startCreated(ctx, id)
 	if err != nil && e.repair(ctx, r, err) {
@@ -58,6 +104,26 @@ func (e *Engine) start(ctx context.Context, r request) (string, error) {
 		return "", e.startError(ctx, r.container, "CannotStartContainerError", err)
 	}
 	return id, nil
+}
+
+// createOrFind creates a container, or finds the one that an earlier call has had created; ran
+// says whether that has been started.
+func (e *Engine) createOrFind(ctx context.Context, r request) (id string, ran bool, err error) {
+	id, err = e.create(ctx, r)
+	if err == nil || ctx.Err() != nil {
+		return id, false, err
+	}
+	if id, ran, findErr := e.find(ctx, r); id != "" || findErr != nil {
+		return id, ran, findErr
+	}
+	if cerrdefs.IsConflict(err) {
+		return e.createdMeanwhile(ctx, r, err)
+	}
+	failed := e.startError(ctx, r.container, "CannotCreateContainerError", err)
+	if cerrdefs.IsNotFound(err) {
+		failed = fmt.Errorf("%w: %w", errMissing, failed)
+	}
+	return "", false, failed
 }
 
 // repair does something about the cause of a failed start, if it can.
@@ -83,7 +149,7 @@ func (e *Engine) startAfresh(ctx context.Context, id string, r request) (string,
 	if err := e.removeContainer(ctx, id); err != nil {
 		return "", err
 	}
-	id, err := e.create(ctx, r)
+	id, _, err := e.createOrFind(ctx, r)
 	if err != nil {
 		return "", err
 	}
@@ -118,10 +184,11 @@ func (e *Engine) find(ctx context.Context, r request) (id string, ran bool, err 
 			Err:       fmt.Errorf("a container named %s exists and is not drydock's: remove it (`docker rm -f %s`)", r.name, r.name),
 		}
 	}
+	e.index.add(c.ID, c.Config.Labels)
 	return c.ID, c.State.Status != container.StateCreated, nil
 }
 
-// create creates the container, or finds the one that a call cut off before has had created.
+// create creates the container. Its errors are Docker's.
 func (e *Engine) create(ctx context.Context, r request) (string, error) {
 	if ctx.Err() != nil {
 		return "", ctx.Err()
@@ -133,19 +200,10 @@ func (e *Engine) create(ctx context.Context, r request) (string, error) {
 		made, err = e.client.ContainerCreate(ctx, r.config, r.host, r.network, nil, r.name)
 		return err
 	})
-	switch {
-	case cerrdefs.IsConflict(err):
-		return e.createdMeanwhile(ctx, r, err)
-	case cerrdefs.IsNotFound(err) && r.config.Image == pauseImage && !r.again: // the last instance that had it has gone
-		r.again = true
-		if err := e.ensurePauseImage(ctx); err != nil {
-			return "", err
-		}
-		return e.create(ctx, r)
-	}
 	if err != nil {
-		return "", e.startError(ctx, r.container, "CannotCreateContainerError", err)
+		return "", err
 	}
+	e.index.add(made.ID, r.config.Labels)
 	for _, w := range made.Warnings {
 		e.log.Debug("docker warns", "container", r.name, "warning", w)
 	}
@@ -154,13 +212,13 @@ func (e *Engine) create(ctx context.Context, r request) (string, error) {
 
 // createdMeanwhile waits for the container that has our name. Docker reserves a name before it
 // shows the container.
-func (e *Engine) createdMeanwhile(ctx context.Context, r request, conflict error) (string, error) {
+func (e *Engine) createdMeanwhile(ctx context.Context, r request, conflict error) (id string, ran bool, err error) {
 	for deadline := time.Now().Add(reservation); time.Now().Before(deadline) && ctx.Err() == nil; sleep(ctx, poll) {
-		if id, _, err := e.find(ctx, r); id != "" || err != nil {
-			return id, err
+		if id, ran, err := e.find(ctx, r); id != "" || err != nil {
+			return id, ran, err
 		}
 	}
-	return "", e.startError(ctx, r.container, "CannotCreateContainerError", conflict)
+	return "", false, e.startError(ctx, r.container, "CannotCreateContainerError", conflict)
 }
 
 // startError puts an error into ECS's words, unless it says nothing about the task.

@@ -91,6 +91,7 @@ func stopSignals(tr *trial) {
 	for name, code := range map[string]int{Graceful: 0, Default: 143, Stubborn: 137} {
 		s := tr.spec(name)
 		tr.run(s)
+		tr.settle()
 		tr.stop(s)
 		c := tr.container(s, name)
 		if !stopped(c) || c.ExitCode != code || c.OOMKilled || c.FinishedAt.Before(c.StartedAt) {
@@ -100,10 +101,14 @@ func stopSignals(tr *trial) {
 	}
 }
 
+// settle gives programs that have just been started the moment that they need to handle signals.
+func (tr *trial) settle() { time.Sleep(300 * time.Millisecond) }
+
 func stopReverses(tr *trial) {
 	s := tr.spec(Graceful, Stubborn)
 	s.Containers[1].DependsOn = []taskdefs.ContainerDependency{{ContainerName: Graceful, Condition: "START"}}
 	tr.run(s)
+	tr.settle()
 	tr.stop(s)
 	first, last := tr.container(s, Stubborn), tr.container(s, Graceful)
 	if first.ExitCode != 137 || last.ExitCode != 0 || last.FinishedAt.Before(first.FinishedAt) {

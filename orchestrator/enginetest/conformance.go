@@ -87,6 +87,8 @@ var cases = []struct {
 	{"OthersAreLeftAlone", othersLeftAlone},
 	{"Adoption", adoption},
 	{"ChangesEnds", changesEnds},
+	{"ChangeIsObserved", changeIsObserved},
+	{"ChangeOutsideIsObserved", changeOutside},
 	{"PinnedImage", pinnedImage},
 	{"RestartInPlace", restartInPlace},
 	{"RestartWhatCannotBe", restartRefused},
@@ -100,6 +102,7 @@ var cases = []struct {
 	{"WarmIsJoined", warmIsJoined},
 	{"WarmIsGone", warmIsGone},
 	{"WarmIsAdopted", warmIsAdopted},
+	{"WarmIsObserved", warmIsObserved},
 }
 
 // trial is one case under way.

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"drydock/orchestrator"
@@ -81,6 +82,28 @@ func (f *Fake) Disconnect(task string) {
 	defer f.machine.mu.Unlock()
 	c.task.disconnected = true
 	f.machine.change(c.task)
+}
+
+// Deafen makes who watches the engine miss what changes from now on, or miss nothing again.
+func (f *Fake) Deafen(deaf bool) {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	f.machine.deaf = deaf
+}
+
+// Calls returns how often Run, List, ListWarm and Observe were called, by name.
+func (f *Fake) Calls() map[string]int {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	return maps.Clone(f.calls)
+}
+
+func (f *Fake) called(method string) {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	if f.calls != nil { // a process's own is not counted
+		f.calls[method]++
+	}
 }
 
 // SetCPU says how many CPU units the machine has.

@@ -20,23 +20,34 @@ const defaultStopTimeout = 30 * time.Second
 type Fake struct {
 	machine  *machine
 	instance string
+	changed  orchestrator.Change // since Changed was called last; machine.mu guards it
+	calls    map[string]int      // by method; machine.mu guards it
 }
 
 var (
 	_ orchestrator.Engine    = (*Fake)(nil)
 	_ orchestrator.Machine   = (*Fake)(nil)
 	_ orchestrator.Restarter = (*Fake)(nil)
+	_ orchestrator.Observer  = (*Fake)(nil)
 )
 
 // NewFake returns an engine with a machine of its own.
 func NewFake(hooks Hooks) *Fake {
-	return &Fake{machine: newMachine(hooks), instance: "00000000"}
+	return newFake(newMachine(hooks), "00000000")
+}
+
+func newFake(m *machine, instance string) *Fake {
+	f := &Fake{machine: m, instance: instance, changed: orchestrator.Change{All: true}, calls: map[string]int{}}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.engines[f] = true
+	return f
 }
 
 // Again returns another engine value for an instance on f's machine: the same instance's is what
 // drydock has after its restart, another's is a second drydock on the same Docker.
 func (f *Fake) Again(instance string) *Fake {
-	return &Fake{machine: f.machine, instance: instance}
+	return newFake(f.machine, instance)
 }
 
 // Instance is the instance that f works for.
@@ -52,6 +63,7 @@ func (f *Fake) Script(name string, s Script) {
 
 // Run implements [orchestrator.Engine].
 func (f *Fake) Run(ctx context.Context, spec orchestrator.TaskSpec) error {
+	f.called("Run")
 	waiting, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	tried := map[string]chan struct{}{}
@@ -366,18 +378,50 @@ func (f *Fake) Purge(ctx context.Context) error {
 
 // List implements [orchestrator.Engine]. It is sorted by ARN.
 func (f *Fake) List(context.Context) ([]orchestrator.TaskObservation, error) {
+	f.called("List")
 	m := f.machine
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []orchestrator.TaskObservation
 	for _, t := range m.tasks {
-		if t.instance == f.instance && len(t.containers) > 0 {
+		if t.instance == f.instance && t.present() {
 			list = append(list, t.observe())
 		}
 	}
 	slices.SortFunc(list, func(a, b orchestrator.TaskObservation) int { return cmp.Compare(a.Task, b.Task) })
 	return list, nil
 }
+
+// Changed implements [orchestrator.Observer].
+func (f *Fake) Changed() orchestrator.Change {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	changed := f.changed
+	f.changed = orchestrator.Change{}
+	return changed
+}
+
+// Observe implements [orchestrator.Observer].
+func (f *Fake) Observe(_ context.Context, what orchestrator.Change) (tasks []orchestrator.TaskObservation, namespaces []orchestrator.WarmObservation, err error) {
+	f.called("Observe")
+	m := f.machine
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, arn := range what.Tasks {
+		if t := m.tasks[f.instance+arn]; t != nil && t.present() {
+			tasks = append(tasks, t.observe())
+		}
+	}
+	for _, id := range what.Namespaces {
+		if n := m.namespaces[f.instance+id]; n != nil {
+			namespaces = append(namespaces, n.observe())
+		}
+	}
+	return tasks, namespaces, nil
+}
+
+// present reports whether there is anything to be seen of a task.
+func (t *task) present() bool { return len(t.containers) > 0 }
 
 func (t *task) observe() orchestrator.TaskObservation {
 	obs := orchestrator.TaskObservation{Task: t.spec.ARN, Address: t.spec.Interface.Address, Disconnected: t.disconnected && t.running()}
@@ -393,6 +437,7 @@ func (f *Fake) Changes(ctx context.Context) (<-chan struct{}, error) {
 	ch := make(chan struct{}, 1)
 	m.mu.Lock()
 	m.watchers[ch] = f.instance
+	poke(ch)
 	m.mu.Unlock()
 	context.AfterFunc(ctx, func() {
 		m.mu.Lock()

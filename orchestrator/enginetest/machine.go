@@ -24,11 +24,13 @@ type machine struct {
 	retagged map[string]int    // how often an image's tag was given to another one
 	tasks    map[string]*task  // by instance and ARN
 	watchers map[chan struct{}]string
+	engines  map[*Fake]bool
 
 	namespaces map[string]*namespace // by instance and id
 
 	changed chan struct{} // closed and replaced at every change
 	serial  int
+	deaf    bool  // who watches is told nothing
 	cpu     int64 // CPU units; 0: nobody knows
 }
 
@@ -61,6 +63,7 @@ func newMachine(hooks Hooks) *machine {
 		retagged: map[string]int{},
 		tasks:    map[string]*task{},
 		watchers: map[chan struct{}]string{},
+		engines:  map[*Fake]bool{},
 
 		namespaces: map[string]*namespace{},
 
@@ -126,15 +129,32 @@ func digest(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// change wakes who waits and pokes who watches the task's instance. m.mu is held.
-func (m *machine) change(t *task) { m.changeOf(t.instance) }
+// change wakes who waits, and tells who watches the task's instance. m.mu is held.
+func (m *machine) change(t *task) {
+	for f := range m.engines {
+		if f.instance == t.instance && !m.deaf {
+			f.changed.Tasks = append(f.changed.Tasks, t.spec.ARN)
+		}
+	}
+	m.poke(t.instance)
+}
 
-// changeOf wakes who waits and pokes who watches an instance. m.mu is held.
-func (m *machine) changeOf(of string) {
+// changeWarm does the same for a namespace. m.mu is held.
+func (m *machine) changeWarm(n *namespace) {
+	for f := range m.engines {
+		if f.instance == n.instance && !m.deaf {
+			f.changed.Namespaces = append(f.changed.Namespaces, n.spec.ID)
+		}
+	}
+	m.poke(n.instance)
+}
+
+// poke wakes who waits and pokes who watches an instance. m.mu is held.
+func (m *machine) poke(of string) {
 	close(m.changed)
 	m.changed = make(chan struct{})
 	for ch, instance := range m.watchers {
-		if instance == of {
+		if instance == of && !m.deaf {
 			poke(ch)
 		}
 	}

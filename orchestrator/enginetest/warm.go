@@ -42,7 +42,7 @@ func (f *Fake) Warm(ctx context.Context, spec orchestrator.WarmSpec) error {
 		return fmt.Errorf("make namespace %s: removed meanwhile", spec.ID)
 	}
 	n.ready = true
-	m.changeOf(f.instance)
+	m.changeWarm(n)
 	return nil
 }
 
@@ -51,24 +51,31 @@ func (f *Fake) Cool(_ context.Context, id string) error {
 	m := f.machine
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.namespaces, f.instance+id)
-	m.changeOf(f.instance)
+	if n := m.namespaces[f.instance+id]; n != nil {
+		delete(m.namespaces, f.instance+id)
+		m.changeWarm(n)
+	}
 	return nil
 }
 
 // ListWarm implements [orchestrator.Warmer]. It is sorted by id.
 func (f *Fake) ListWarm(context.Context) ([]orchestrator.WarmObservation, error) {
+	f.called("ListWarm")
 	m := f.machine
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []orchestrator.WarmObservation
 	for _, n := range m.namespaces {
 		if n.instance == f.instance {
-			list = append(list, orchestrator.WarmObservation{ID: n.spec.ID, Address: n.spec.Interface.Address, Ready: n.ready})
+			list = append(list, n.observe())
 		}
 	}
 	slices.SortFunc(list, func(a, b orchestrator.WarmObservation) int { return cmp.Compare(a.ID, b.ID) })
 	return list, nil
+}
+
+func (n *namespace) observe() orchestrator.WarmObservation {
+	return orchestrator.WarmObservation{ID: n.spec.ID, Address: n.spec.Interface.Address, Ready: n.ready}
 }
 
 // KillWarm ends every namespace, as a restart of Docker does to those that no container has
@@ -80,7 +87,7 @@ func (f *Fake) KillWarm() {
 	for _, n := range m.namespaces {
 		if n.instance == f.instance {
 			n.ready = false
+			m.changeWarm(n)
 		}
 	}
-	m.changeOf(f.instance)
 }
