@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"drydock/orchestrator"
 	"drydock/taskdefs"

@@ -113,6 +113,16 @@ func (s *sights) containers(task orchestrator.TaskSpec, status orchestrator.Cont
 	}
 }
 
+// startOf returns when a container's run began, as it is seen.
+func (s *sights) startOf(task orchestrator.TaskSpec, name string) time.Time {
+	for _, c := range s.tasks[task.ARN].Containers {
+		if c.Name == name {
+			return c.StartedAt
+		}
+	}
+	return time.Time{}
+}
+
 func (s *sights) gone(task orchestrator.TaskSpec) func() bool {
 	return func() bool { _, there := s.tasks[task.ARN]; return !there }
 }
@@ -145,11 +155,11 @@ func changeOutside(tr *trial) {
 	s.until("Pause", func() bool { return slices.ContainsFunc(s.tasks[task.ARN].Containers, paused) })
 	tr.Outside.Unpause(task.ARN, Graceful)
 	s.until("Unpause", func() bool { return !slices.ContainsFunc(s.tasks[task.ARN].Containers, paused) })
-	first := s.tasks[task.ARN].Containers[0].StartedAt
+	first := s.startOf(task, Graceful)
 	time.Sleep(10 * time.Millisecond) // so that its next run begins later, in a bubble too
 	tr.Outside.Bounce(task.ARN, Graceful)
 	s.until("Bounce", func() bool {
-		return s.containers(task, orchestrator.ContainerRunning)() && s.tasks[task.ARN].Containers[0].StartedAt.After(first)
+		return s.containers(task, orchestrator.ContainerRunning)() && s.startOf(task, Graceful).After(first)
 	})
 	tr.Outside.Vanish(task.ARN, Graceful)
 	s.until("Vanish", func() bool { return len(s.tasks[task.ARN].Containers) == 1 })
