@@ -111,6 +111,13 @@ func (e *bubbleEngine) List(ctx context.Context) ([]orchestrator.TaskObservation
 	return e.Fake.List(ctx)
 }
 
+func (e *bubbleEngine) Observe(ctx context.Context, what orchestrator.Change) ([]orchestrator.TaskObservation, []orchestrator.WarmObservation, error) {
+	if e.down() {
+		return nil, nil, errNoDocker
+	}
+	return e.Fake.Observe(ctx, what)
+}
+
 // lifeEngine is the engine as one daemon uses it: a killed one asks for nothing any more.
 type lifeEngine struct {
 	*bubbleEngine
