@@ -63,6 +63,9 @@ func (o *observer) at(a Action) int64 {
 	return o.begun
 }
 
+// together is how far apart changes may be that are looked at together: they come in swarms.
+const together = time.Millisecond
+
 // begin begins a look and returns its number and what it is to see.
 func (o *observer) begin() (int64, Change) {
 	o.mu.Lock()
@@ -93,6 +96,7 @@ func (c *Controller) observeEngine(ctx context.Context) {
 		case <-sweep.C:
 			due = true
 		case <-c.watch.wanted:
+			sleep(ctx, together)
 		}
 		if all := c.look(ctx, due); all {
 			sweep.Reset(c.config.Sweep)
