@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -63,11 +64,21 @@ func countedEngine(t *testing.T, e *Engine) (*Engine, *counter) {
 	return counted, c
 }
 
-// A task that joins a namespace which is known to run is started with two calls: Docker is asked
-// for its image, its container and its namespace only when something turns out to be missing.
+// A further task of a deployment that joins a namespace which is known to run is started with two
+// calls: Docker is asked for its image, its container and its namespace only when something turns
+// out to be missing.
 func TestRun_AsksForNothingThatIsThere(t *testing.T) {
 	e, asks := countedEngine(t, testEngine(t))
-	s := appSpec("ready")
+	found, _, err := e.localImage(t.Context(), testImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, s := appSpec("ready"), appSpec("ready")
+	first.Images = map[string]string{"app": found.ID}
+	s.Images = first.Images
+	if err := errors.Join(e.Run(t.Context(), first), e.Remove(t.Context(), first.ARN)); err != nil {
+		t.Fatal(err)
+	}
 	s.Warm = randomHex(8)
 	if err := e.Warm(t.Context(), orchestrator.WarmSpec{ID: s.Warm, Interface: s.Interface}); err != nil {
 		t.Fatal(err)

@@ -178,7 +178,7 @@ func TestRun_FindsWhatACrashLeft(t *testing.T) {
 	}
 	c, h := e.containerConfig(s, 0), e.hostConfig(s, s.Containers[0])
 	h.Ulimits = nil
-	id, err := e.create(t.Context(), request{"app", e.containerName(s, "app"), c, h, e.own(s, c, h), s.Interface.VPC, false, ""})
+	id, err := e.create(t.Context(), request{"app", e.containerName(s, "app"), c, h, e.own(s, c, h), s.Interface.VPC, ""})
 	if err != nil {
 		t.Fatal(err)
 	}
