@@ -406,12 +406,29 @@ func (p *planner) decideSurplus(s *Service, d *Deployment, out *decision) {
 	if excess <= 0 {
 		return
 	}
+	spare := p.healthyOf(s, d, out) - min(out.min, want)
 	for _, i := range p.leastNeeded(mine, excess) {
+		if p.healthy(i) && want > 0 {
+			if spare--; spare < 0 {
+				continue // a protected task that is not healthy yet is kept in its place
+			}
+		}
 		out.add(stopDecision{i, nil})
 	}
 	if n := min(excess-len(mine), guarded); n > 0 {
 		out.blocked[d.ID] += n
 	}
+}
+
+// healthyOf counts the healthy tasks of a deployment that are not to be stopped.
+func (p *planner) healthyOf(s *Service, d *Deployment, out *decision) int {
+	n := 0
+	for _, i := range p.of[s.ARN] {
+		if p.tasks[i].Deployment == d.ID && p.healthy(i) && !out.stops(i) {
+			n++
+		}
+	}
+	return n
 }
 
 // leastNeeded returns n tasks in the order in which to stop them: the least is lost first, and

@@ -325,7 +325,7 @@ func (p *rigPlayer) ask(s rigService, step rigStep) bool {
 	case "weights":
 		if s.shifts() {
 			p.weighed[s.name] = true
-			p.balancer.setWeights(ruleOf(s, "prod"), map[string]int{groupOf(s, "0"): n % 3, groupOf(s, "other"): n % 2})
+			p.balancer.changeByHand(ruleOf(s, "prod"), map[string]int{groupOf(s, "0"): n % 3, groupOf(s, "other"): n % 2})
 		}
 	default:
 		return false

@@ -23,11 +23,12 @@ type rigBalancer struct {
 	serial  int
 	targets map[alb.TargetKey]alb.TargetHealth // replaced, never changed
 	rules   map[string]map[string]int
+	byHand  map[string]bool // rules that somebody has changed
 	watches map[chan struct{}]bool
 }
 
 func newRigBalancer(r *rig, delay time.Duration) *rigBalancer {
-	return &rigBalancer{r: r, delay: delay, targets: map[alb.TargetKey]alb.TargetHealth{}, rules: map[string]map[string]int{}, watches: map[chan struct{}]bool{}}
+	return &rigBalancer{r: r, delay: delay, targets: map[alb.TargetKey]alb.TargetHealth{}, rules: map[string]map[string]int{}, byHand: map[string]bool{}, watches: map[chan struct{}]bool{}}
 }
 
 // How long it takes until a registered target is found healthy or unhealthy, and until a change of
@@ -165,6 +166,20 @@ func (b *rigBalancer) setWeights(rule string, weights map[string]int) error {
 	return nil
 }
 
+// changeByHand sets weights as somebody else than the scheduler does.
+func (b *rigBalancer) changeByHand(rule string, weights map[string]int) {
+	b.mu.Lock()
+	b.byHand[rule] = true
+	b.mu.Unlock()
+	b.setWeights(rule, weights)
+}
+
+func (b *rigBalancer) changedByHand(rule string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.byHand[rule]
+}
+
 // carries reports whether production traffic reaches a target group: it does unless rules say otherwise.
 func (b *rigBalancer) carries(group string) bool {
 	b.mu.Lock()
@@ -198,7 +213,7 @@ func (b *rigBalancer) astray(s rigService, row *orchestrator.Service, snapshot o
 // unless green goes back to blue, whatever has become of it.
 func (l *rigLife) checkWeights(rule string, weights map[string]int) {
 	have := l.balancer.ForwardWeights(rule)
-	if !strings.HasSuffix(rule, "/prod") || l.answered(have) < 0.5 {
+	if !strings.HasSuffix(rule, "/prod") || l.balancer.changedByHand(rule) || l.answered(have) < 0.5 {
 		return
 	}
 	with := maps.Clone(have)

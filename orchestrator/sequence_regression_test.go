@@ -122,6 +122,13 @@ func TestSequences(t *testing.T) {
 			{do: "engine", n: 2},
 			{do: "pause", wait: time.Millisecond}, // somebody looks, which takes a while
 		}},
+		// A protected task that was starting was kept instead of the healthy one that was not.
+		"protect a task that starts and scale in": {rolling, []rigStep{
+			{do: "wait", wait: time.Minute},
+			{do: "scale", n: 2, wait: 60 * time.Millisecond},
+			{do: "protect", n: 1},
+			{do: "scale", n: 1, wait: 10 * time.Second},
+		}},
 		// The registration was on its way: SIGTERM was sent, and then the target was there.
 		"stop while the balancer is slow to register": {rolling, []rigStep{
 			{do: "balancer", n: 2, wait: 400 * time.Millisecond},
