@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 
@@ -18,8 +20,8 @@ import (
 	"drydock/timeline"
 )
 
-// outsideImage is a tag that the tests of images move about.
-const outsideImage = "drydock-e2e/outside:v1"
+// outsideImage is a tag that a test of images moves about, its own.
+func (h *hands) outsideImage() string { return "drydock-e2e/outside:" + h.instance }
 
 // makeImage gives the tag to an image of its own, which answers as the user service does.
 func (h *hands) makeImage() (id string) {
@@ -28,32 +30,39 @@ func (h *hands) makeImage() (id string) {
 	made, err := h.engine.ContainerCreate(ctx, &container.Config{Image: "shop/user-service:v1"}, nil, nil, nil, "")
 	h.must(err)
 	defer removeContainer(h.program.T, made.ID)
-	committed, err := h.engine.ContainerCommit(ctx, made.ID, container.CommitOptions{Reference: outsideImage, Comment: "drydock e2e " + time.Now().String()})
+	committed, err := h.engine.ContainerCommit(ctx, made.ID, container.CommitOptions{Reference: h.outsideImage(), Comment: "drydock e2e " + time.Now().String()})
 	h.must(err)
-	owner := h.program.T
-	owner.Cleanup(func() { removeImages(owner, outsideImage, committed.ID) })
 	return committed.ID
 }
 
-// removeImages removes what is there of images.
-func removeImages(t *testing.T, names ...string) {
-	engine := dockerClient(t)
-	defer engine.Close()
-	for _, name := range names {
-		engine.ImageRemove(t.Context(), name, image.RemoveOptions{Force: true})
-	}
+// removesImages removes what is there of images when the test ends. What runs them must end before:
+// call it first.
+func removesImages(t *testing.T) (ids *[]string) {
+	ids = &[]string{}
+	t.Cleanup(func() {
+		engine := dockerClient(t)
+		defer engine.Close()
+		for _, name := range *ids {
+			if _, err := engine.ImageRemove(context.Background(), name, image.RemoveOptions{Force: true}); err != nil && !cerrdefs.IsNotFound(err) {
+				t.Error(err)
+			}
+		}
+	})
+	return ids
 }
 
 // TestOutside_ImageRetaggedUnderLoad: in the middle of a deployment the tag becomes that of another
 // service's image. The deployment goes on with the image that it began with, replacements too.
 func TestOutside_ImageRetaggedUnderLoad(t *testing.T) {
 	t.Parallel()
+	images := removesImages(t)
 	p := newProgram(t)
 	h := newHands(p)
 	id := h.makeImage()
+	*images = append(*images, h.outsideImage(), id)
 	p.oneByOne("twins", "users")
 	h.begun = time.Now()
-	p.Run("deploy", "users", "--image", outsideImage, "--no-wait")
+	p.Run("deploy", "users", "--image", h.outsideImage(), "--no-wait")
 	p.Eventually("the first new task runs", func() error {
 		for _, t := range p.tasksOf("users") {
 			if t.TaskDefinition == p.service("users").TaskDefinition && t.CreatedAt.After(h.begun) {
@@ -62,7 +71,7 @@ func TestOutside_ImageRetaggedUnderLoad(t *testing.T) {
 		}
 		return errors.New("not yet")
 	})
-	h.must(h.engine.ImageTag(p.Context(), "shop/payment-service:v1", outsideImage))
+	h.must(h.engine.ImageTag(p.Context(), "shop/payment-service:v1", h.outsideImage()))
 	p.awaitDeployed("users", p.service("users").TaskDefinition)
 	h.checkLost(nil, nil)
 	h.begun = time.Now()
@@ -92,12 +101,14 @@ func (p *program) oneByOne(cluster, service string) {
 // the daemon sees it. The other service does not notice; the service recovers when the image is back.
 func TestOutside_ImageRemovedUnderLoad(t *testing.T) {
 	t.Parallel()
+	images := removesImages(t)
 	r := newRelay(t)
 	p := newProgramBehind(t, r)
 	h := newHands(p)
 	id := h.makeImage()
-	kept := h.keepImage(outsideImage)
-	p.Run("deploy", "users", "--image", outsideImage)
+	*images = append(*images, h.outsideImage(), id)
+	kept := h.keepImage(h.outsideImage())
+	p.Run("deploy", "users", "--image", h.outsideImage())
 	p.Eventually("both services are whole", h.whole)
 	h.begun = time.Now()
 	old := p.tasksOf("users")
@@ -105,7 +116,7 @@ func TestOutside_ImageRemovedUnderLoad(t *testing.T) {
 	for _, task := range old {
 		h.must(deeds[0].do(h, task.Containers[0].RuntimeID))
 	}
-	for _, name := range []string{outsideImage, id} {
+	for _, name := range []string{h.outsideImage(), id} {
 		if _, err := h.engine.ImageRemove(p.Context(), name, image.RemoveOptions{Force: true}); err != nil && !strings.Contains(err.Error(), "No such image") {
 			t.Fatal(err)
 		}
