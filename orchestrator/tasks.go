@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -166,6 +167,25 @@ func (c *Controller) Task(cluster, ref string) (*Task, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.task(cluster, ref)
+}
+
+// TaskAt returns the task whose containers have an address now, nil if there is none.
+func (c *Controller) TaskAt(address netip.Addr) *Task {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return taskAt(c.tasks, address)
+}
+
+// TaskAt is [Controller.TaskAt] of the tasks in a snapshot.
+func (s Snapshot) TaskAt(address netip.Addr) *Task { return taskAt(s.Tasks, address) }
+
+func taskAt(tasks map[string]*Task, address netip.Addr) *Task {
+	for _, t := range tasks {
+		if t.Interface != nil && t.Interface.Address == address && t.Status != Deprovisioning && t.Status != Stopped {
+			return t
+		}
+	}
+	return nil
 }
 
 func containerNamed(name string) func(taskdefs.ContainerDefinition) bool {

@@ -24,6 +24,8 @@ type Store interface {
 // Scheduler knows tasks, and protects them.
 type Scheduler interface {
 	Snapshot() orchestrator.Snapshot
+	// TaskAt returns the task that has an address now, nil if there is none.
+	TaskAt(address netip.Addr) *orchestrator.Task
 	Observed(task string) (orchestrator.TaskObservation, bool)
 	GetTaskProtection(cluster string, tasks []string) ([]orchestrator.Protection, []orchestrator.Failure, error)
 	UpdateTaskProtection(ctx context.Context, in orchestrator.ProtectionInput) ([]orchestrator.Protection, []orchestrator.Failure, error)

@@ -45,12 +45,7 @@ func (a *Agent) caller(r *http.Request) (caller, bool) {
 
 // taskAt returns the live task at an address, nil if there is none.
 func (a *Agent) taskAt(address netip.Addr) *orchestrator.Task {
-	for _, t := range a.config.Scheduler.Snapshot().Tasks {
-		if t.Interface != nil && t.Interface.Address == address && t.Status != orchestrator.Deprovisioning && t.Status != orchestrator.Stopped {
-			return t
-		}
-	}
-	return nil
+	return a.config.Scheduler.TaskAt(address)
 }
 
 // named returns the caller and the container that the path's id names, if it is one of the

@@ -111,7 +111,8 @@ func (h *house) ask(from, method, path, body string, doc any) (status int, text 
 	return w.Code, text
 }
 
-func (h *house) Snapshot() orchestrator.Snapshot { return orchestrator.Snapshot{Tasks: h.tasks} }
+func (h *house) TaskAt(address netip.Addr) *orchestrator.Task { return h.Snapshot().TaskAt(address) }
+func (h *house) Snapshot() orchestrator.Snapshot              { return orchestrator.Snapshot{Tasks: h.tasks} }
 
 func (h *house) Observed(task string) (orchestrator.TaskObservation, bool) {
 	o, ok := h.observed[task]

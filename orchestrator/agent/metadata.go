@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"strconv"
@@ -89,12 +90,21 @@ func (a *Agent) describe(r *http.Request, c caller, v version) description {
 	return d
 }
 
+// ask asks the engine about a task; it may tell of others too.
+func (a *Agent) ask(ctx context.Context, task string) ([]orchestrator.TaskObservation, error) {
+	if o, ok := a.config.Engine.(orchestrator.Observer); ok {
+		seen, _, err := o.Observe(ctx, orchestrator.Change{Tasks: []string{task}})
+		return seen, err
+	}
+	return a.config.Engine.List(ctx)
+}
+
 // observe returns what the engine sees of a task's containers. The last look may be older than the
 // container that asks: then the engine is asked now.
 func (a *Agent) observe(r *http.Request, t *orchestrator.Task) map[string]orchestrator.ContainerObservation {
 	seen, ok := a.config.Scheduler.Observed(t.ARN)
 	if !ok || len(seen.Containers) < len(t.Containers) {
-		list, err := a.config.Engine.List(r.Context())
+		list, err := a.ask(r.Context(), t.ARN)
 		if err != nil {
 			a.log.Warn("look for a task's containers", "task", t.ARN, "error", err)
 		}
