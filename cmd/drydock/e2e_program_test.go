@@ -17,7 +17,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,12 +37,13 @@ const patience = 90 * time.Second
 // workshop holds the binary; TestMain removes it.
 var workshop string
 
-// sideBySide is how many tests run at once: those of the whole program wait most of the time.
-const sideBySide = 4
+// sideBySide is how many tests run at once, unless -parallel says it: those of the whole program wait
+// most of the time, but each of them has the one Docker engine start containers.
+const sideBySide = 2
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue && runtime.GOMAXPROCS(0) < sideBySide {
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
 		flag.Set("test.parallel", strconv.Itoa(sideBySide))
 	}
 	code := m.Run()

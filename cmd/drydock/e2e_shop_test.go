@@ -15,9 +15,9 @@ import (
 
 const shopDir = "../../examples/shop"
 
-// TestShop brings the example up and uses it, on one daemon from the first to the last step.
+// TestShop brings the example up and uses it, on one daemon from the first to the last step. Its load
+// wants the machine to itself.
 func TestShop(t *testing.T) {
-	t.Parallel()
 	p := newProgram(t)
 	steps := []struct {
 		name string
