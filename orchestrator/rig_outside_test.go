@@ -157,8 +157,8 @@ type rigNetwork struct {
 
 	mu     sync.Mutex
 	serial int
-	free   map[string][]netip.Addr // by subnet
-	given  map[string]network.Interface
+	free   map[string][]netip.Addr      // by subnet
+	given  map[string]network.Interface // by id; an owner may have several
 	back   []released
 }
 
@@ -182,8 +182,10 @@ func newRigNetwork(r *rig, each int, quarantine time.Duration) *rigNetwork {
 func (n *rigNetwork) create(owner string, subnets []string) (network.Interface, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if i, ok := n.given[owner]; ok {
-		return i, nil
+	for _, i := range n.given {
+		if i.Owner == owner {
+			return i, nil
+		}
 	}
 	n.expire()
 	best := slices.MaxFunc(subnets, func(a, b string) int { return len(n.free[a]) - len(n.free[b]) })
@@ -192,9 +194,9 @@ func (n *rigNetwork) create(owner string, subnets []string) (network.Interface, 
 		return network.Interface{}, network.ErrNoAddress
 	}
 	n.serial++
-	i := network.Interface{ID: fmt.Sprintf("eni-%d", n.serial), SubnetID: best, Zone: "us-east-1" + best[len(best)-1:], Address: free[len(free)-1]}
+	i := network.Interface{ID: fmt.Sprintf("eni-%d", n.serial), Owner: owner, SubnetID: best, Zone: "us-east-1" + best[len(best)-1:], Address: free[len(free)-1]}
 	n.free[best] = free[:len(free)-1]
-	n.given[owner] = i
+	n.given[i.ID] = i
 	return i, nil
 }
 
@@ -212,9 +214,11 @@ func (n *rigNetwork) expire() {
 func (n *rigNetwork) release(owner string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if i, ok := n.given[owner]; ok {
-		delete(n.given, owner)
-		n.back = append(n.back, released{i, time.Now()})
+	for id, i := range n.given {
+		if i.Owner == owner {
+			delete(n.given, id)
+			n.back = append(n.back, released{i, time.Now()})
+		}
 	}
 }
 
@@ -222,9 +226,9 @@ func (n *rigNetwork) release(owner string) {
 func (n *rigNetwork) owner(addr netip.Addr) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for owner, i := range n.given {
+	for _, i := range n.given {
 		if i.Address == addr {
-			return owner
+			return i.Owner
 		}
 	}
 	return ""
@@ -234,8 +238,8 @@ func (n *rigNetwork) owners() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var all []string
-	for owner := range n.given {
-		all = append(all, owner)
+	for _, i := range n.given {
+		all = append(all, i.Owner)
 	}
 	slices.Sort(all)
 	return all
@@ -277,15 +281,12 @@ func (n lifeNetwork) AssignInterface(ctx context.Context, id string, in network.
 func (n *rigNetwork) assign(id, owner string) (network.Interface, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for now, i := range n.given {
-		if i.ID != id {
-			continue
+	if i, ok := n.given[id]; ok {
+		if i.Owner != owner && !strings.HasPrefix(i.Owner, network.WarmOwner) {
+			return i, fmt.Errorf("interface %s is %s's", id, i.Owner)
 		}
-		if now != owner && !strings.HasPrefix(now, network.WarmOwner) {
-			return i, fmt.Errorf("interface %s is %s's", id, now)
-		}
-		delete(n.given, now)
-		n.given[owner] = i
+		i.Owner = owner
+		n.given[id] = i
 		return i, nil
 	}
 	return network.Interface{}, fmt.Errorf("interface %s is not there", id)
