@@ -253,8 +253,8 @@ func (p *planner) settleClaim(w *WarmInterface) {
 	switch {
 	case i < 0 || !p.tasks[i].live():
 		p.giveUp(w, "its task has ended")
-	case p.tasks[i].Interface != nil: // the task was being attached without it already
-		p.editWarm(w.ID).Task = ""
+	case p.tasks[i].Interface != nil: // and perhaps this one too, on its way
+		p.giveUp(w, "its task was being attached without it already")
 	}
 }
 

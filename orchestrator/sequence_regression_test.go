@@ -145,3 +145,17 @@ func TestSequences(t *testing.T) {
 		})
 	}
 }
+
+// TestWarm_ClaimOfATaskThatHasAnInterface: the claimed interface may be on its way to the task still,
+// so nobody else may get it.
+func TestWarm_ClaimOfATaskThatHasAnInterface(t *testing.T) {
+	f := newFleet()
+	f.steady("arn:aws:ecs:us-east-1:123456789012:service/default/web", 1)
+	for arn := range f.in.Tasks {
+		f.in.WarmSize, f.in.WarmSeen = 1, map[string]bool{"w": true}
+		f.in.Warm = map[string]*orchestrator.WarmInterface{"w": {ID: "w", Ready: true, Task: arn, Interface: &orchestrator.TaskInterface{ID: "eni-w"}}}
+	}
+	if w := orchestrator.Reconcile(f.in).Warm["w"]; w == nil || w.Leaving == "" {
+		t.Errorf("the warm interface is %+v, want it given up", w)
+	}
+}
