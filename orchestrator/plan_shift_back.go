@@ -21,6 +21,9 @@ func (p *planner) backToBlue(s *Service, f failure) bool {
 	}
 	failed, blue := *green, s.Deployments[n]
 	p.say(s, failed.Cause, fmt.Sprintf("(service %s) rolling back to deployment %s.", s.Name, blue.ID))
+	if blue.Record != failed.Record { // it was overtaken before it was done itself
+		p.recordEnd(s, &blue, endSuperseded)
+	}
 	failed.Status, failed.Keep = DeploymentActive, -1
 	blue.Status, blue.Rollback, blue.Keep = DeploymentPrimary, true, -1
 	blue.Record, blue.Stop, blue.Watch, blue.BakeUntil = failed.Record, "", AlarmsIgnored, zeroTime

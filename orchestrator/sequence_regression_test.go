@@ -129,6 +129,13 @@ func TestSequences(t *testing.T) {
 			{do: "protect", n: 1},
 			{do: "scale", n: 1, wait: 10 * time.Second},
 		}},
+		// Blue was on its way itself: its own service deployment was forgotten, IN_PROGRESS for ever.
+		"overtake in the bake time and stop at once": {shifting, []rigStep{
+			{do: "wait", wait: time.Minute},
+			{do: "deploy", wait: 140 * time.Second},
+			{do: "force"},
+			{do: "stop-deployment", wait: 6 * time.Second},
+		}},
 		// The registration was on its way: SIGTERM was sent, and then the target was there.
 		"stop while the balancer is slow to register": {rolling, []rigStep{
 			{do: "balancer", n: 2, wait: 400 * time.Millisecond},
