@@ -92,7 +92,7 @@ func (p *rigPlayer) revive() {
 
 // step does one step, with a scheduler that runs: one that has died is followed by another.
 func (p *rigPlayer) step(s rigStep) {
-	if len(p.faults) > 0 {
+	if p.harmed() {
 		return
 	}
 	p.revive()

@@ -169,7 +169,7 @@ func playRig(t *testing.T, config rigConfig, steps []rigStep) []string {
 		time.Sleep(s.wait)
 	}
 	p.recover()
-	p.closed = true
+	p.close()
 	p.kill()
 	return p.faults
 }
@@ -263,7 +263,7 @@ func (p *rigPlayer) patience() time.Duration {
 // waitFor waits until nothing is missing any more; continuing the deployments that pause.
 func (p *rigPlayer) waitFor(most time.Duration, missing func() string) bool {
 	end, pause := time.Now().Add(most), 100*time.Millisecond
-	for missing() != "" && len(p.faults) == 0 {
+	for missing() != "" && !p.harmed() {
 		if time.Now().After(end) {
 			p.broken("after %s, %s\n%s", most, missing(), p.state())
 			return false
@@ -272,7 +272,7 @@ func (p *rigPlayer) waitFor(most time.Duration, missing func() string) bool {
 		time.Sleep(pause)
 		pause = min(pause*5/4, time.Minute)
 	}
-	return len(p.faults) == 0
+	return !p.harmed()
 }
 
 // unsettled says what is not as it should be: services are steady with the tasks that are

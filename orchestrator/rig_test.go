@@ -202,6 +202,20 @@ func (r *rig) calm() {
 	clear(r.troubles)
 }
 
+// harmed reports whether an invariant did not hold.
+func (r *rig) harmed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.faults) > 0
+}
+
+// close ends the checks: what is cut off now breaks nothing.
+func (r *rig) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+}
+
 // broken notes that an invariant does not hold.
 func (r *rig) broken(format string, args ...any) {
 	r.mu.Lock()

@@ -23,7 +23,9 @@ func unconnected(t *testing.T, version string) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Engine{config: Config{Instance: "0123abcd"}, client: c, cpus: 2, arch: "x86_64"}
+	e := &Engine{config: Config{Instance: "0123abcd"}, client: c, cpus: 2, arch: "x86_64"}
+	e.index.init(e.ready)
+	return e
 }
 
 func mapped() orchestrator.TaskSpec {

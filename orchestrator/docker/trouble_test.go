@@ -199,6 +199,7 @@ func TestPull_ForThePlatformThatIsAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := &Engine{client: c}
+	e.index.init(e.ready)
 	e.ensureImage(t.Context(), "app", "web:7", "web:7", foreign) // it is not there afterwards either
 	if asked != foreign {
 		t.Errorf("Docker was asked for %q, want %s", asked, foreign)
