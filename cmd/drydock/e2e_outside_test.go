@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -235,12 +236,17 @@ func TestOutside_NetworkRemovedUnderLoad(t *testing.T) {
 		t.Fatal("Docker removed a network in use")
 	}
 	h.goodFor(500 * time.Millisecond)
+	// Else the daemon would put replacements into it meanwhile.
+	daemon := p.process.command.Process
+	h.must(daemon.Signal(syscall.SIGSTOP))
+	defer daemon.Signal(syscall.SIGCONT)
 	found, err := h.engine.NetworkInspect(p.Context(), id, network.InspectOptions{})
 	h.must(err)
 	for container := range found.Containers {
 		h.must(h.engine.NetworkDisconnect(p.Context(), id, container, true))
 	}
 	h.must(h.engine.NetworkRemove(p.Context(), id))
+	h.must(daemon.Signal(syscall.SIGCONT))
 	p.Eventually("all is replaced", func() error { return errors.Join(p.noneOf(old), h.whole()) })
 	for _, victim := range old {
 		h.checkTold(victim, "was disconnected from outside")
