@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // memory is a Store.
@@ -164,7 +165,7 @@ func TestRequest_KeyAlgorithms(t *testing.T) {
 }
 
 func TestRequest_TokenMeansTheSameForAnHour(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		a := newAuthority(t)
 		in := RequestCertificateInput{DomainName: "a.test", IdempotencyToken: "once"}
 		first := request(t, a, in)
@@ -236,7 +237,7 @@ func TestRequest_Names(t *testing.T) {
 }
 
 func TestRun_RenewsBeforeTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		store := &memory{}
 		a := open(t, store, t.TempDir())
 		arn := request(t, a, RequestCertificateInput{DomainName: "a.test"})

@@ -20,6 +20,7 @@ import (
 
 	"drydock/alb/node"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 func TestCreate_TheSameAgainReturnsWhatExists(t *testing.T) {
@@ -196,7 +197,7 @@ func TestListener_TheSamePortOfAnotherBalancerGetsTheNextAddress(t *testing.T) {
 }
 
 func TestOpen_ATakenPortIsReportedAndTriedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
 		w.serving()
 		w.node.take("127.0.0.1:80", syscall.EADDRINUSE)
@@ -318,7 +319,7 @@ func TestTags_AddReplaceRemove(t *testing.T) {
 }
 
 func TestChanges_TellsEverySubscriberUntilItsContextEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
 		ctx, stop := context.WithCancel(t.Context())
 		first, second := w.Changes(ctx), w.Changes(t.Context())
@@ -362,7 +363,7 @@ func (w *world) fill() {
 }
 
 func TestSnapshot_Golden(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{PortOffset: 8000})
 		w.fill()
 		got, err := json.MarshalIndent(w.node.last(), "", "  ")
@@ -389,7 +390,7 @@ func TestSnapshot_Golden(t *testing.T) {
 }
 
 func TestOpen_FindsEverythingAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
 		w.fill()
 		before, targets := w.node.last(), w.Targets()
@@ -414,7 +415,7 @@ func TestOpen_FindsEverythingAgain(t *testing.T) {
 
 // TestDrain_NeverGoesBack lets users, health checks and time do what they like.
 func TestDrain_NeverGoesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) { // without Deadline, which a bubble does not have
 			w := newWorld(t, Config{Pace: rapid.SampledFrom([]Pace{FastPace, AWSPace}).Draw(rt, "pace")})
 			tg := w.serving()

@@ -8,6 +8,7 @@ import (
 
 	"drydock/alb/node"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 const userIP = "172.31.0.50"
@@ -58,7 +59,7 @@ func TestHealth_ATargetInUseAgainIsCheckedAnew(t *testing.T) {
 }
 
 func TestDrain_LastsForTheFullDelay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
 		tg := w.serving()
 		w.register(tg, userIP)
@@ -86,7 +87,7 @@ func TestDrain_LastsForTheFullDelay(t *testing.T) {
 }
 
 func TestDrain_GoesOnAfterARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
 		tg := w.serving()
 		w.register(tg, userIP)
@@ -141,7 +142,7 @@ func TestDrain_ReportsThatComeTooLateAreIgnored(t *testing.T) {
 }
 
 func TestDrain_ChangedDelayConcernsLaterTargets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
 		tg := w.serving()
 		w.register(tg, userIP)
@@ -173,7 +174,7 @@ func TestRegister_AnotherTaskAtTheSameAddressIsAnotherRegistration(t *testing.T)
 }
 
 func TestRegister_ADrainingTargetGetsANewRegistration(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
 		tg := w.serving()
 		go w.Run(t.Context())
@@ -208,7 +209,7 @@ func TestRegister_ADrainingTargetGetsANewRegistration(t *testing.T) {
 }
 
 func TestPace_AWSDelaysRegistrationAndDeregistration(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{Pace: AWSPace})
 		tg := w.serving()
 		go w.Run(t.Context())
@@ -282,7 +283,7 @@ func TestHealth_EveryTransition(t *testing.T) {
 	for from, row := range want {
 		for happening, to := range row {
 			t.Run(string(from)+" "+happening, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				timelinetest.Bubble(t, func(t *testing.T) {
 					w := newWorld(t, Config{})
 					tg := w.serving()
 					l := must(w.DescribeListeners(t.Context(), must(w.DescribeLoadBalancers(t.Context(), nil, nil))[0].ARN, nil))[0]

@@ -12,11 +12,12 @@ import (
 
 	"drydock/alb/node"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // TestDial_FollowsWhatTheHostHas lets a load balancer's address come and go.
 func TestDial_FollowsWhatTheHostHas(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
 		w.network.take(true)
 		tg := w.serving()

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"drydock/alb/node"
+	"drydock/timeline/timelinetest"
 )
 
 var fixed404 = []Action{{Type: "fixed-response", FixedResponseConfig: &FixedResponseConfig{StatusCode: "404"}}}
@@ -217,7 +218,7 @@ func TestCertificates_AtMost25BesideTheDefault(t *testing.T) {
 
 // TestCertificates_ARenewedOneReachesTheNode lets Run see that a certificate changed.
 func TestCertificates_ARenewedOneReachesTheNode(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		certificates := newCertificates("main", "unused")
 		w := newWorld(t, Config{Certificates: certificates})
 		w.secureListener(w.loadBalancer("shop").ARN, 443, fixed404)

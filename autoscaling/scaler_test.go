@@ -7,12 +7,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"drydock/cloudwatch"
 	"drydock/store/storetest"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // web is a service that always has the tasks that it wants.
@@ -82,7 +82,7 @@ func (w *world) register(t *testing.T, least, most int) {
 
 // TestScaling_ByTheClock: scheduled actions set bounds when they are due (AAS-021).
 func TestScaling_ByTheClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, 2)
 		w.register(t, 1, 10)
 		at := time.Now().Add(time.Hour).UTC()
@@ -126,7 +126,7 @@ func TestScaling_ByTheClock(t *testing.T) {
 // TestScaling_ByAnAlarm: an alarm that names a step scaling policy makes it act, again and
 // again while it lasts, and the change names the alarm's event as its cause.
 func TestScaling_ByAnAlarm(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, 2)
 		w.register(t, 1, 5)
 		p, err := w.PutScalingPolicy(t.Context(), resource, Policy{Name: "more", Step: &Step{Adjustment: ChangeInCapacity, Cooldown: new(time.Duration(0)), Steps: []Interval{{Lower: new(0.0), Adjust: 1}}}})
@@ -160,7 +160,7 @@ func TestScaling_ByAnAlarm(t *testing.T) {
 
 // TestScaling_TellsOfFailures: what the scheduler refuses is a failed activity.
 func TestScaling_TellsOfFailures(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, 2)
 		w.web.refuse = errors.New("not today")
 		w.register(t, 4, 5)
@@ -172,7 +172,7 @@ func TestScaling_TellsOfFailures(t *testing.T) {
 
 // TestPolicy_OwnsItsAlarms: target tracking's alarms come and go with the policy.
 func TestPolicy_OwnsItsAlarms(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, 2)
 		w.register(t, 1, 5)
 		put := func(noScaleIn bool) Policy {
@@ -199,7 +199,7 @@ func TestPolicy_OwnsItsAlarms(t *testing.T) {
 // TestScaling_AsksForWhatWasNoted: a process that ended between its decision and the scheduler's
 // answer leaves a row; the next pass asks.
 func TestScaling_AsksForWhatWasNoted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, 2)
 		w.register(t, 1, 10)
 		err := w.update(t.Context(), func(x *tx) error {
@@ -223,7 +223,7 @@ func TestScaling_AsksForWhatWasNoted(t *testing.T) {
 // TestPolicy_AlarmsAreMadeGood: a process that ended between a policy's row and its alarms leaves
 // both to the next one.
 func TestPolicy_AlarmsAreMadeGood(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := newWorld(t, 2)
 		w.register(t, 1, 5)
 		if _, err := w.PutScalingPolicy(t.Context(), resource, Policy{Name: "cpu", Tracking: &Tracking{Target: 60, Predefined: ServiceCPU}}); err != nil {

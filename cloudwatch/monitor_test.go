@@ -4,11 +4,11 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"drydock/store/storetest"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // gauge is a source whose value a test sets; nil is no data.
@@ -54,7 +54,7 @@ func highLoad() AlarmSpec {
 
 // TestAlarm_FollowsItsMetric goes through the states in virtual time (CW-013).
 func TestAlarm_FollowsItsMetric(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		store, g := &storetest.Memory{}, &gauge{metric: load}
 		m, stop := running(t, store, g)
 		defer stop()
@@ -88,7 +88,7 @@ func TestAlarm_FollowsItsMetric(t *testing.T) {
 
 // TestAlarm_KeepsItsStateWhenTheDaemonIsYoung: metrics are lost with the process, states are not (CW-015).
 func TestAlarm_KeepsItsStateWhenTheDaemonIsYoung(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		store, g := &storetest.Memory{}, gaugeAt(90.0)
 		m, stop := running(t, store, g)
 		spec := highLoad()
@@ -113,7 +113,7 @@ func TestAlarm_KeepsItsStateWhenTheDaemonIsYoung(t *testing.T) {
 }
 
 func TestSetAlarmState_LastsUntilTheNextEvaluation(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		store, g := &storetest.Memory{}, gaugeAt(1.0)
 		m, stop := running(t, store, g)
 		defer stop()
@@ -140,7 +140,7 @@ func samplesOf(t *testing.T, m *Monitor, period time.Duration, from, to time.Tim
 
 // TestStatistics_OfValues: periods add up what was put, percentiles included (CW-003, CW-006).
 func TestStatistics_OfValues(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		m, _ := Open(context.Background(), &storetest.Memory{}, Config{})
 		begin := time.Now().Truncate(time.Hour)
 		time.Sleep(time.Until(begin.Add(2 * time.Hour)))

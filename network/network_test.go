@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // memory is a Store in memory.
@@ -242,7 +243,7 @@ func (f *fakeEnforcer) Check(context.Context) error {
 func (f *fakeEnforcer) Remove(context.Context) error { return nil }
 
 func TestEnforce_AppliesChangesAndWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		m := newMemory()
 		n := open(t, m, func(c *Config) { c.Enforced = true })
 		f := &fakeEnforcer{applied: make(chan RuleSet, 100)}
@@ -291,7 +292,7 @@ func TestEnforce_AppliesChangesAndWaits(t *testing.T) {
 }
 
 func TestEnforce_SaysWhyNot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		m := newMemory()
 		n := open(t, m)
 		f := &fakeEnforcer{applied: make(chan RuleSet, 100), err: errors.New("ipset is not installed")}
@@ -317,7 +318,7 @@ func TestEnforce_SaysWhyNot(t *testing.T) {
 }
 
 func TestDialFrom_OnlyPlacedAliases(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		n := open(t, newMemory())
 		lb, _ := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "lb", Description: "ELB app/web/1"})
 		if a, mark := n.DialFrom(lb.Address); a.IsValid() || mark != 0 {

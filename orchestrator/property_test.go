@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -14,6 +13,7 @@ import (
 	"drydock/alb"
 	"drydock/network"
 	"drydock/orchestrator"
+	"drydock/timeline/timelinetest"
 )
 
 // rigConfig says what a random sequence happens to.
@@ -139,8 +139,8 @@ func drawRigStrategy(t *rapid.T) (in orchestrator.StrategyInput) {
 // and good deployments were made, everything settles and nothing is left over.
 // The sequences are the same every time, unless asked otherwise: see sequences.
 func TestProperty_TheSchedulerAlone(t *testing.T) {
-	sequences(t, 100, 50_000)
-	if !long {
+	timelinetest.Sequences(t, 100, 50_000)
+	if !timelinetest.Long {
 		playAll(t)
 		return
 	}
@@ -154,7 +154,7 @@ func playAll(t *testing.T) {
 		config := drawRig.Draw(rt, "config")
 		steps := rapid.SliceOfN(drawRigStep, 1, 14).Draw(rt, "steps")
 		var faults []string
-		synctest.Test(t, func(t *testing.T) { faults = playRig(t, config, steps) })
+		timelinetest.Bubble(t, func(t *testing.T) { faults = playRig(t, config, steps) })
 		if len(faults) > 0 {
 			rt.Fatalf("%+v\n%v\n%s", config, steps, strings.Join(faults, "\n"))
 		}

@@ -3,10 +3,10 @@ package orchestrator_test
 import (
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"drydock/orchestrator"
+	"drydock/timeline/timelinetest"
 )
 
 // What random sequences have found, each as the smallest sequence that shows it.
@@ -143,7 +143,7 @@ func TestSequences(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			timelinetest.Bubble(t, func(t *testing.T) {
 				config := rigConfig{services: []rigService{s.service}, sweep: 5 * time.Second, delay: 5 * time.Second, quarantine: time.Minute, addresses: 20}
 				for _, fault := range playRig(t, config, s.steps) {
 					t.Error(fault)

@@ -19,6 +19,7 @@ import (
 	"drydock/orchestrator/enginetest"
 	"drydock/taskdefs"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // world is a scheduler with everything around it, in virtual time.
@@ -40,7 +41,7 @@ const groupARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgrou
 
 // inWorld runs a test in a bubble with a running scheduler.
 func inWorld(t *testing.T, pace orchestrator.Pace, test func(w *world)) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w := &world{t: t, store: newMemory(), pace: pace, alarms: &fakeAlarms{states: map[string]string{}}}
 		w.balancer = &fakeBalancer{w: w, targets: map[alb.TargetKey]alb.TargetHealth{}, delay: 5 * time.Second, healthyAfter: time.Second, ill: map[string]bool{}}
 		w.engine = enginetest.NewFake(enginetest.Hooks{})

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"drydock/timeline/timelinetest"
 )
 
 // archive is an EventStore in memory.
@@ -94,7 +96,7 @@ func TestLog_ForgetsWhatFallsOutOfTheWindow(t *testing.T) {
 }
 
 func TestLog_WaitReturnsEventsAsTheyCome(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		l := NewLog(nil, 0)
 		found := make(chan []Event, 1)
 		go func() {
@@ -115,7 +117,7 @@ func TestLog_WaitReturnsEventsAsTheyCome(t *testing.T) {
 }
 
 func TestLog_FollowersSeeEventsInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		l := NewLog(nil, 0)
 		l.Append(event(1), event(3))
 		got, _ := l.Wait(t.Context(), 0)
@@ -131,7 +133,7 @@ func TestLog_FollowersSeeEventsInOrder(t *testing.T) {
 }
 
 func TestLog_FollowersDoNotWaitForANumberThatNeverComes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		l := NewLog(nil, 0)
 		l.Append(event(1), event(5), event(9))
 		start := time.Now()

@@ -21,6 +21,7 @@ import (
 
 	"drydock/alb/node"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 const (
@@ -183,7 +184,7 @@ func TestDelivery_ShipsUnderAWSNames(t *testing.T) {
 
 func TestDelivery_FiveMinuteIntervalsOfTheWallClock(t *testing.T) {
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		o := newOffice(t, dir)
 		o.Configure(web(&node.LogBucket{Bucket: "b"}, nil, nil))
 		o.run()

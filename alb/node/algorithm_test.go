@@ -5,10 +5,11 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"drydock/timeline/timelinetest"
 )
 
 // groupOf makes a group of targets in given states.
@@ -228,7 +229,7 @@ func TestSlowStart_Exceptions(t *testing.T) {
 
 // Across snapshots: targets that come later start slowly, healthy ones do not when it is enabled.
 func TestSlowStart_AcrossSnapshots(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		n := New(Config{Sink: nothing{}})
 		s := testSnapshot(Target{Registration: "a", Addr: netip.MustParseAddrPort("10.0.0.1:80"), State: Initial})
 		n.Apply(s)

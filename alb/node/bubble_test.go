@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // pipes is a network of in-memory connections.
@@ -183,7 +184,7 @@ type bubble struct {
 
 // inBubble runs a test with a checked target group in virtual time.
 func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p := newPipes()
 		rec := &record{}
 		b := &bubble{stack: &stack{t: t, record: rec}, net: p, start: time.Now()}

@@ -17,7 +17,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"drydock/alb"
@@ -28,6 +27,7 @@ import (
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
 	"drydock/taskdefs"
+	"drydock/timeline/timelinetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -53,7 +53,7 @@ type world struct {
 // inWorld runs a test in a bubble, from the first moment of the year 2000, with a running scheduler.
 func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		w, stop := open(t, orchestrator.PaceAWS)
 		defer stop()
 		test(w)

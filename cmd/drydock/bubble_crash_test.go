@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"drydock/alb"
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/timeline/timelinetest"
 )
 
 // crashScene is something that is begun by an API call and leads to a final state, wherever the
@@ -151,7 +151,7 @@ func TestCrash_AtEveryCommit(t *testing.T) {
 
 // crashStride leaves commits out, unless DRYDOCK_TEST_LONG is set.
 func crashStride(commits int) int {
-	if long {
+	if timelinetest.Long {
 		return 1
 	}
 	return 1 + commits/12
@@ -160,7 +160,7 @@ func crashStride(commits int) int {
 // rehearse plays a scene without a crash and returns how many commits it takes.
 func (scene crashScene) rehearse(t *testing.T) (commits int) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		b := scene.open(t)
 		defer b.finish()
 		store := b.life.Load().store
@@ -198,7 +198,7 @@ func (scene crashScene) await(b *bubble) {
 // crash kills the daemon at its nth commit since the scene began.
 func (scene crashScene) crash(t *testing.T, n int, before bool) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		b := scene.open(t)
 		defer b.finish()
 		defer func() {

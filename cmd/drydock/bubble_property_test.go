@@ -14,6 +14,7 @@ import (
 	"drydock/network"
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/timeline/timelinetest"
 )
 
 // step is one thing that happens in a random sequence, and how long the sequence waits after it.
@@ -65,11 +66,11 @@ var (
 // plays many more, without HTTP.
 func TestProperty_InvariantsHold(t *testing.T) {
 	checks := 150
-	if testing.Short() || raceDetector {
+	if testing.Short() || timelinetest.Race {
 		checks = 75
 	}
-	sequences(t, checks, 10_000)
-	if !long {
+	timelinetest.Sequences(t, checks, 10_000)
+	if !timelinetest.Long {
 		playAll(t)
 		return
 	}
@@ -83,7 +84,7 @@ func playAll(t *testing.T) {
 		config := drawConfig.Draw(rt, "config")
 		steps := rapid.SliceOfN(drawStep, 1, 12).Draw(rt, "steps")
 		var faults []string
-		synctest.Test(t, func(t *testing.T) { faults = play(t, config, steps) })
+		timelinetest.Bubble(t, func(t *testing.T) { faults = play(t, config, steps) })
 		if len(faults) > 0 {
 			rt.Fatalf("%+v\n%v\n%s", config, steps, strings.Join(faults, "\n"))
 		}

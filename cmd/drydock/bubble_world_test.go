@@ -22,6 +22,7 @@ import (
 	"drydock/orchestrator/enginetest"
 	"drydock/taskdefs"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // bubbleConfig says what a bubble is made of. Zero values are the defaults in brackets.
@@ -162,7 +163,7 @@ func (e lifeEngine) Cool(ctx context.Context, id string) error {
 // inBubble runs a test in virtual time: a service behind a load balancer, steady. Broken
 // invariants fail the test.
 func inBubble(t *testing.T, config bubbleConfig, test func(t *testing.T, b *bubble)) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		b := newBubble(t, config)
 		defer func() {
 			b.close()

@@ -16,6 +16,7 @@ import (
 
 	"drydock/alb/control"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // killRounds is how often the daemon is killed under load: 100 in the long mode.
@@ -207,7 +208,7 @@ func otherBuild(t *testing.T, version string) string {
 	drydock(t)
 	path := filepath.Join(workshop, "drydock-"+version)
 	args := []string{"build", "-ldflags", "-X main.version=" + version, "-o", path}
-	if raceDetector {
+	if timelinetest.Race {
 		args = append(args, "-race")
 	}
 	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"drydock/timeline/timelinetest"
 )
 
 // TestNonsense_IsRefusedNotFailed calls every operation with input that fits its shape and means
@@ -18,7 +20,7 @@ func TestNonsense_IsRefusedNotFailed(t *testing.T) {
 	p := newProgram(t)
 	p.Run("up", smallDir)
 	rounds := "6"
-	if long {
+	if timelinetest.Long {
 		rounds = "200"
 	}
 	ops, err := filepath.Abs("../../awsapi/ops.txt")

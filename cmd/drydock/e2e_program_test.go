@@ -28,6 +28,7 @@ import (
 
 	"drydock/alb/control"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // patience is how long a test waits for anything. It is no claim about speed: it only ends
@@ -61,7 +62,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	path := filepath.Join(workshop, "drydock")
 	args := []string{"build", "-o", path}
-	if raceDetector {
+	if timelinetest.Race {
 		args = append(args, "-race")
 	}
 	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()

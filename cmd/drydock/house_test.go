@@ -190,3 +190,22 @@ func readFactTable(t *testing.T, path, text string, facts map[string]string) {
 		facts[id] = line
 	}
 }
+
+// TestBubbles_AreThoseOfTimelinetest: a bubble made otherwise can end the whole test program
+// under the race detector (see timelinetest.Bubble).
+func TestBubbles_AreThoseOfTimelinetest(t *testing.T) {
+	bubble := regexp.MustCompile(`\bsynctest\.Test\(`)
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || filepath.Base(filepath.Dir(path)) == "timelinetest" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if bubble.Match(data) {
+			t.Errorf("%s calls synctest.Test: call timelinetest.Bubble", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -12,11 +12,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/docker/docker/client"
 
 	"drydock/orchestrator"
+	"drydock/timeline/timelinetest"
 )
 
 // script is a Docker that answers requests, by "POST /containers/create", as a test says. What it
@@ -82,7 +82,7 @@ func TestStart_DockerThatHangs(t *testing.T) {
 			"Could not transition to started; timed out after waiting 3m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			timelinetest.Bubble(t, func(t *testing.T) {
 				if why := whyNot(t, c.docker); why.Container != "app" || why.Error() != "DockerTimeoutError: "+c.want {
 					t.Errorf("%s: %v", why.Container, why)
 				}
@@ -119,7 +119,7 @@ func TestPull_ErrorsInFargatesWords(t *testing.T) {
 		"dial tcp: connection refused":                                     "CannotPullContainerError: ref pull has been retried 1 time(s): failed to pull web:7: Error response from daemon: dial tcp: connection refused",
 		"no space left on device":                                          "CannotPullContainerError: ref pull has been retried 0 time(s): failed to pull web:7: Error response from daemon: no space left on device",
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		timelinetest.Bubble(t, func(t *testing.T) {
 			e := on(t, script{"GET /images": {404, "No such image"}, "POST /images/create": {500, text}})
 			if _, err := e.ensureImage(t.Context(), "app", "web:7", "web:7", ""); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q becomes %v, want %q", text, err, want)
@@ -138,7 +138,7 @@ func TestPull_APinnedImageThatIsGone(t *testing.T) {
 
 // TestStart_CutOff: a caller that gives up is no verdict about the task.
 func TestStart_CutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 1)
 		defer cancel()
 		err := on(t, script{}).Run(ctx, mapped())

@@ -4,15 +4,15 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"drydock/orchestrator"
+	"drydock/timeline/timelinetest"
 )
 
 func TestFake_Conformance(t *testing.T) {
 	Conformance(t, func(t *testing.T, test func(t *testing.T, s System)) {
-		synctest.Test(t, func(t *testing.T) { test(t, fakeSystem()) })
+		timelinetest.Bubble(t, func(t *testing.T) { test(t, fakeSystem()) })
 	})
 }
 

@@ -6,11 +6,11 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"drydock/orchestrator"
 	"drydock/taskdefs"
+	"drydock/timeline/timelinetest"
 )
 
 func spec(arn string, defs ...taskdefs.ContainerDefinition) orchestrator.TaskSpec {
@@ -32,7 +32,7 @@ func observe(t *testing.T, f *Fake) orchestrator.ContainerObservation {
 }
 
 func TestFake_RunTakesTheScriptsTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		f := NewFake(Hooks{})
 		f.Script("app:1", Script{Pull: 20 * time.Second, Start: time.Second, ExitAfter: time.Minute, ExitCode: 3})
 		began := time.Now()
@@ -57,7 +57,7 @@ func TestFake_RunTakesTheScriptsTime(t *testing.T) {
 }
 
 func TestFake_HooksFollowTheContainer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		var calls []string
 		f := NewFake(Hooks{
 			Start: func(p Process) { calls = append(calls, "start "+p.Address().String()) },
@@ -89,7 +89,7 @@ func TestFake_HooksFollowTheContainer(t *testing.T) {
 }
 
 func TestFake_Controls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		f := NewFake(Hooks{})
 		check := &taskdefs.HealthCheck{Command: []string{"CMD", "true"}}
 		f.Script("app", Script{UnhealthyAfter: time.Minute})
@@ -116,7 +116,7 @@ func TestFake_Controls(t *testing.T) {
 }
 
 func TestFake_PullFailureLeavesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		f := NewFake(Hooks{})
 		f.Script("app", Script{Pull: time.Second, Fail: &orchestrator.StartError{Name: "CannotPullContainerError", Err: errors.New("no")}})
 		err := f.Run(t.Context(), spec("a", taskdefs.ContainerDefinition{Name: "app"}))
@@ -131,7 +131,7 @@ func TestFake_PullFailureLeavesNothing(t *testing.T) {
 }
 
 func TestFake_RunEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		f := NewFake(Hooks{})
 		f.Script("app", Script{Start: time.Hour})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -3,11 +3,13 @@ package h2
 import (
 	"testing"
 	"testing/synctest"
+
+	"drydock/timeline/timelinetest"
 )
 
 // A client that widens streams but not the connection must not make us remember each time.
 func TestFlow_BlockedStreamsAreListedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, c := meet(t, Config{Handler: func(s *Stream) {
 			s.WriteHead(200, nil, false)
 			s.Send(make([]byte, 1<<20), true)

@@ -18,10 +18,12 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"drydock/timeline/timelinetest"
 )
 
 func TestIdle_PingIsNoStream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{IdleTimeout: time.Minute, Handler: func(s *Stream) { say(s, "hi") }})
 		begin := time.Now()
 		time.Sleep(30 * time.Second)
@@ -44,14 +46,14 @@ func TestIdle_PingIsNoStream(t *testing.T) {
 
 // The deadline of an earlier write must not have passed for the last one.
 func TestIdle_LastWriteHasItsOwnDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{IdleTimeout: time.Minute, WriteTimeout: time.Minute, Handler: func(s *Stream) {}})
 		p.want("GOAWAY NO_ERROR", "end")
 	})
 }
 
 func TestIdle_StreamsKeepTheConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{IdleTimeout: time.Minute, Handler: func(s *Stream) { time.Sleep(time.Hour); say(s, "hi") }})
 		p.request(true)
 		p.want("HEADERS :status=200", "DATA hi END", "GOAWAY NO_ERROR", "end")
@@ -59,7 +61,7 @@ func TestIdle_StreamsKeepTheConnection(t *testing.T) {
 }
 
 func TestMaxAge_GoesAwayWithTheNextStream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{MaxAge: time.Minute, Handler: func(s *Stream) { say(s, "hi") }})
 		p.request(true)
 		p.want("HEADERS", "DATA")
@@ -70,7 +72,7 @@ func TestMaxAge_GoesAwayWithTheNextStream(t *testing.T) {
 }
 
 func TestMaxRequests_GoesAwayWithTheLast(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{MaxRequests: 3, Handler: func(s *Stream) { time.Sleep(time.Second); say(s, "hi") }})
 		for range 4 {
 			p.request(true)
@@ -89,7 +91,7 @@ func TestMaxRequests_GoesAwayWithTheLast(t *testing.T) {
 }
 
 func TestMaxStreams_RefusesMore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{MaxStreams: 2, Handler: func(s *Stream) { time.Sleep(time.Second); say(s, "hi") }})
 		for range 3 {
 			p.request(true)
@@ -100,7 +102,7 @@ func TestMaxStreams_RefusesMore(t *testing.T) {
 
 // A gentle end serves what the client had sent before it knew.
 func TestGoAway_ServesWhatIsOnItsWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, c := meet(t, Config{Handler: func(s *Stream) { time.Sleep(time.Minute); say(s, "hi") }})
 		p.request(true)
 		synctest.Wait()
@@ -113,7 +115,7 @@ func TestGoAway_ServesWhatIsOnItsWay(t *testing.T) {
 }
 
 func TestGoAway_IdleConnectionEndsAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, c := meet(t, Config{Handler: func(s *Stream) {}})
 		synctest.Wait()
 		c.GoAway()
@@ -122,7 +124,7 @@ func TestGoAway_IdleConnectionEndsAtOnce(t *testing.T) {
 }
 
 func TestClose_EndsStreams(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		ended := make(chan error, 2)
 		p, c := meet(t, Config{Handler: func(s *Stream) {
 			s.OnEnd(func() { ended <- nil })
@@ -139,7 +141,7 @@ func TestClose_EndsStreams(t *testing.T) {
 }
 
 func TestReset_ReachesHandler(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		ended, result := make(chan struct{}), make(chan error, 1)
 		p, _ := meet(t, Config{Handler: func(s *Stream) {
 			s.OnEnd(func() { close(ended) })
@@ -155,7 +157,7 @@ func TestReset_ReachesHandler(t *testing.T) {
 }
 
 func TestStream_Deadlines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		result := make(chan error, 1)
 		p, _ := meet(t, Config{Handler: func(s *Stream) {
 			s.SetReadDeadline(time.Now().Add(time.Second))
@@ -179,7 +181,7 @@ func TestStream_Deadlines(t *testing.T) {
 
 // An answer that does not wait for the request's end ends the stream.
 func TestStream_EarlyAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{Handler: func(s *Stream) { say(s, "enough") }})
 		id := p.request(false)
 		p.want("HEADERS", "DATA enough END", "RST NO_ERROR")
@@ -345,7 +347,7 @@ func (p *peer) respond(id uint32, end bool, fields ...string) {
 
 // Streams above the last one of a GOAWAY were not begun; others go on.
 func TestClient_GoAway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, c := met(t, Config{})
 		first, _ := c.Open(get("/1"), true)
 		second, _ := c.Open(get("/2"), true)
@@ -378,7 +380,7 @@ func TestClient_MalformedResponses(t *testing.T) {
 		"request's pseudo":  {":status", "200", ":path", "/"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			timelinetest.Bubble(t, func(t *testing.T) {
 				p, c := met(t, Config{})
 				s, _ := c.Open(get("/"), true)
 				s.Flush()
@@ -394,7 +396,7 @@ func TestClient_MalformedResponses(t *testing.T) {
 }
 
 func TestClient_IdleTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, c := met(t, Config{IdleTimeout: time.Minute})
 		begin := time.Now()
 		p.want("GOAWAY NO_ERROR", "end")
@@ -406,7 +408,7 @@ func TestClient_IdleTimeout(t *testing.T) {
 
 // The number of streams that the peer allows is kept to.
 func TestClient_PeerLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, c := met(t, Config{})
 		p.fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
 		synctest.Wait()
@@ -454,7 +456,7 @@ func BenchmarkExchange(b *testing.B) {
 
 // A peer that answers is trusted again; one that does not is left.
 func TestDoubt_EndsWithAnAnswerOrTheConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		server, client := Server(there, Config{Handler: func(s *Stream) { say(s, "hi") }}), Client(here, Config{})
 		done := make(chan error, 2)
@@ -473,7 +475,7 @@ func TestDoubt_EndsWithAnAnswerOrTheConnection(t *testing.T) {
 		<-done
 		<-done
 	})
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		go io.Copy(io.Discard, there)
 		client := Client(here, Config{})

@@ -2,10 +2,11 @@ package h2
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"drydock/timeline/timelinetest"
 )
 
 // What a client sent before it learnt of GOAWAY is passed over in silence: it must not end the
@@ -23,7 +24,7 @@ func TestMaxRequests_WhatCrossesGoAwayHarmsNobody(t *testing.T) {
 	}
 	for name, send := range frames {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			timelinetest.Bubble(t, func(t *testing.T) {
 				p, _ := meet(t, Config{MaxRequests: 2, Handler: func(s *Stream) { time.Sleep(time.Duration(s.ID()) * time.Second); say(s, "hi") }})
 				p.request(true)
 				p.request(true)

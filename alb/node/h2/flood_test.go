@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"drydock/timeline/timelinetest"
 )
 
 // CVE-2023-39325: opened and reset streams do not run more handlers than streams may be
 // open, and end the connection if there is no end to them.
 func TestFlood_RapidReset(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		var running, most, served atomic.Int64
 		p, _ := meet(t, Config{MaxStreams: 8, Handler: func(s *Stream) {
 			most.Store(max(most.Load(), running.Add(1)))
@@ -37,7 +39,7 @@ func TestFlood_RapidReset(t *testing.T) {
 
 // The same with handlers that return at once: the number of resets in a while is limited.
 func TestFlood_RapidResetOfQuickHandlers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{Handler: func(s *Stream) { s.Next(true) }})
 		for range strainLimit {
 			if p.fr.WriteRSTStream(p.request(false), http2.ErrCodeCancel) != nil {
@@ -52,7 +54,7 @@ func TestFlood_RapidResetOfQuickHandlers(t *testing.T) {
 
 // Resets at a human pace do no harm, and useful requests pay for many.
 func TestFlood_SomeResetsAreFine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{Handler: func(s *Stream) { s.Next(true) }})
 		for range strainLimit {
 			p.fr.WriteRSTStream(p.request(false), http2.ErrCodeCancel)
@@ -70,7 +72,7 @@ func TestFlood_SomeResetsAreFine(t *testing.T) {
 func TestFlood_Continuation(t *testing.T) {
 	for name, fragment := range map[string]string{"empty": "", "large": "\x00\x01a\x7f\x80\x7f" + strings.Repeat("x", 16000)} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			timelinetest.Bubble(t, func(t *testing.T) {
 				p, _ := meet(t, Config{Handler: func(s *Stream) { t.Error("the request was served") }})
 				p.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p.encode(), EndStream: true})
 				for range maxBlockFrames { // what comes after GOAWAY is taken, and thrown away
@@ -88,7 +90,7 @@ func TestFlood_Continuation(t *testing.T) {
 // HPACK bomb: one large entry of the table, named again and again. The request can be
 // answered, nothing of it is kept, and the connection goes on.
 func TestFlood_HPACKBomb(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{Handler: func(s *Stream) {
 			size := 0
 			for _, f := range s.Head() {
@@ -118,7 +120,7 @@ func TestFlood_HPACKBomb(t *testing.T) {
 
 // A field above its limit is answered for, too.
 func TestHead_FieldTooLarge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		p, _ := meet(t, Config{Handler: func(s *Stream) {
 			if s.TooLarge {
 				s.WriteHead(400, nil, true)
@@ -144,7 +146,7 @@ func TestFlood_Frames(t *testing.T) {
 	}
 	for name, flood := range floods {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			timelinetest.Bubble(t, func(t *testing.T) {
 				p, _ := meet(t, Config{Handler: func(s *Stream) { s.Next(true) }})
 				p.request(false)
 				sent := 0
@@ -162,7 +164,7 @@ func TestFlood_Frames(t *testing.T) {
 
 // Answers that the peer does not read are not collected without end.
 func TestFlood_AnswersNotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		c := Server(there, Config{Handler: func(*Stream) {}})
 		done := make(chan error, 1)
@@ -186,7 +188,7 @@ func TestFlood_AnswersNotRead(t *testing.T) {
 // Slow flow control: a client that asks for much and takes little holds no more than a stream
 // until its deadline.
 func TestFlood_SlowWindow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	timelinetest.Bubble(t, func(t *testing.T) {
 		result := make(chan error, 1)
 		p, _ := meet(t, Config{Handler: func(s *Stream) {
 			s.WriteHead(200, nil, false)

@@ -1,4 +1,4 @@
-package main
+package timelinetest
 
 import (
 	"flag"
@@ -7,21 +7,21 @@ import (
 	"testing"
 )
 
-// long asks for many more random sequences.
-var long = os.Getenv("DRYDOCK_TEST_LONG") != ""
+// Long asks for many more random sequences.
+var Long = os.Getenv("DRYDOCK_TEST_LONG") != ""
 
 // baseSeed is where the random sequences of an ordinary run start. It is constant, so that an
 // ordinary run does not depend on luck; only a change of what is drawn changes the sequences.
 const baseSeed = "4"
 
-// sequences sets how many sequences rapid.Check plays, and from which seed. An ordinary run plays
+// Sequences sets how many sequences rapid.Check plays, and from which seed. An ordinary run plays
 // few sequences and always the same. DRYDOCK_TEST_LONG=1 plays many, from a random seed. The flags
 // -rapid.checks and -rapid.seed, or RAPID_CHECKS and RAPID_SEED, have the last word. On failure
 // rapid prints the seed of the sequence, which repeats it.
-func sequences(t *testing.T, few, many int) {
+func Sequences(t *testing.T, few, many int) {
 	t.Helper()
 	checks, seed := few, baseSeed
-	if long {
+	if Long {
 		checks, seed = many, "0" // a random one
 	}
 	setFlag(t, "rapid.checks", "100", strconv.Itoa(checks))
