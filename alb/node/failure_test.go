@@ -370,20 +370,14 @@ func TestContentLengthShort_SilenceIs504(t *testing.T) {
 
 // An idle connection whose end has been read already is dropped in silence.
 func TestPool_DropsConnectionsThatEndedWhileIdle(t *testing.T) {
-	ended := make(chan struct{}, 8)
-	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
-		readRequest(r)
-		io.WriteString(conn, hello)
-		conn.Close()
-		ended <- struct{}{}
-	})).run()
+	target, ended := answersOnce(t)
+	s := newStack(t, target).run()
 	c := s.dial()
 	for range 5 {
 		if got := c.send(get).status(); got != 200 {
 			t.Error(got)
 		}
 		<-ended
-		time.Sleep(5 * time.Millisecond) // the FIN is on loopback already
 	}
 	for _, o := range s.record.wait(t, 5) {
 		if o.Connection.Reused {

@@ -40,6 +40,7 @@ func overTLS(s *stack) *stack {
 // Targets of an HTTPS group: the certificate is not checked, connections are kept, sessions taken up again.
 func TestHTTPSTarget_AnswersAndReuses(t *testing.T) {
 	var resumed atomic.Int32
+	ended := make(chan struct{})
 	target := secured(t, &tls.Config{}, func(n int, conn net.Conn, r *bufio.Reader) {
 		for i := 0; ; i++ {
 			if _, _, err := readRequest(r); err != nil {
@@ -50,6 +51,8 @@ func TestHTTPSTarget_AnswersAndReuses(t *testing.T) {
 			}
 			io.WriteString(conn, hello)
 			if n == 0 && i == 1 {
+				conn.Close()
+				close(ended)
 				return
 			}
 		}
@@ -61,7 +64,7 @@ func TestHTTPSTarget_AnswersAndReuses(t *testing.T) {
 			t.Fatal(res, body)
 		}
 	}
-	time.Sleep(20 * time.Millisecond) // the end of the first connection is here
+	<-ended
 	if res, body := c.send(get).response("GET"); res.StatusCode != 200 || body != "hello" {
 		t.Fatal(res, body)
 	}
@@ -124,10 +127,8 @@ func TestMatrix_7_StaleConnectionFaultMakesTheRaceCertain(t *testing.T) {
 		status int
 	}{{time.Minute, 502}, {time.Nanosecond, 200}, {0, 200}} {
 		t.Run(c.window.String(), func(t *testing.T) {
-			s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
-				readRequest(r)
-				io.WriteString(conn, hello)
-			}))
+			target, ended := answersOnce(t)
+			s := newStack(t, target)
 			s.snapshot.TargetGroups[0].StaleConnection = c.window
 			s.run()
 			for n := range 5 {
@@ -136,7 +137,8 @@ func TestMatrix_7_StaleConnectionFaultMakesTheRaceCertain(t *testing.T) {
 					t.Fatal(got)
 				}
 				s.record.wait(t, 2*n+1)
-				time.Sleep(20 * time.Millisecond) // the FIN is here
+				<-ended
+				time.Sleep(20 * time.Millisecond) // the kernel tells the end's age in its own ticks
 				if got := client.send(get).status(); got != c.status {
 					t.Fatal(got)
 				}
@@ -146,6 +148,9 @@ func TestMatrix_7_StaleConnectionFaultMakesTheRaceCertain(t *testing.T) {
 				}
 				if o.Connection.Reused != (c.status == 502) {
 					t.Errorf("%+v", o.Connection)
+				}
+				if c.status == 200 {
+					<-ended
 				}
 				s.apply(func(n *Snapshot) {}) // nothing is left idle by the next round but what it made
 				for s.targets[s.snapshot.TargetGroups[0].Targets[0].Registration].pool.get(time.Now(), 0) != nil {
@@ -470,26 +475,25 @@ func TestClient_EndTogetherWithTheRequest(t *testing.T) {
 
 // A target whose end comes together with its response is not taken for idle (ALB-012).
 func TestTarget_EndTogetherWithTheResponse(t *testing.T) {
-	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
-		readRequest(r)
-		io.WriteString(conn, hello)
-	})).run()
-	c := s.dial()
+	target, ended := answersOnce(t)
+	c := newStack(t, target).run().dial()
 	for range 30 {
 		if got := c.send(get).status(); got != 200 {
 			t.Fatal(got)
 		}
-		time.Sleep(2 * time.Millisecond)
+		<-ended
 	}
 }
 
 // A target that ends its sending side just before a request is written is seen at once, not at
 // the idle timeout: the poller was told of it before it was armed.
 func TestTarget_HalfClosedJustBeforeTheRequest(t *testing.T) {
+	ended := make(chan struct{})
 	s := newStack(t, backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
 		readRequest(r)
 		io.WriteString(conn, hello)
 		conn.(*net.TCPConn).CloseWrite()
+		close(ended)
 		io.Copy(io.Discard, r)
 	}))
 	s.snapshot.TargetGroups[0].StaleConnection = time.Minute // it is offered all the same
@@ -497,7 +501,7 @@ func TestTarget_HalfClosedJustBeforeTheRequest(t *testing.T) {
 	c := s.dial()
 	c.send(get).status()
 	s.record.one(t)
-	time.Sleep(20 * time.Millisecond)
+	<-ended
 	began := time.Now()
 	if got := c.send(get).status(); got != 502 || time.Since(began) > 10*time.Second {
 		t.Error(got, time.Since(began))

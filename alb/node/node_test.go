@@ -241,6 +241,19 @@ func backend(t testing.TB, handle func(n int, conn net.Conn, r *bufio.Reader)) T
 	return healthyTarget(ln.Addr().String())
 }
 
+// answersOnce is a backend that ends each connection after its first answer, without a word of
+// it in the head, and tells when it has: on loopback the FIN is with the balancer then.
+func answersOnce(t *testing.T) (target Target, ended <-chan struct{}) {
+	t.Helper()
+	ends := make(chan struct{}, 64)
+	return backend(t, func(_ int, conn net.Conn, r *bufio.Reader) {
+		readRequest(r)
+		io.WriteString(conn, hello)
+		conn.Close()
+		ends <- struct{}{}
+	}), ends
+}
+
 var registrations atomic.Int64
 
 func healthyTarget(addr string) Target {
