@@ -20,6 +20,7 @@ type runners struct {
 	mu      sync.Mutex
 	busy    map[lane]*running
 	done    map[lane]done
+	untold  map[lane]ActionKind // what has ended, and no pass has the result of
 	results []Result
 	all     sync.WaitGroup
 }
@@ -40,7 +41,9 @@ type running struct {
 	cancel context.CancelFunc
 }
 
-func (r *runners) init() { r.busy, r.done = map[lane]*running{}, map[lane]done{} }
+func (r *runners) init() {
+	r.busy, r.done, r.untold = map[lane]*running{}, map[lane]done{}, map[lane]ActionKind{}
+}
 
 // wait returns when nothing is under way.
 func (r *runners) wait() { r.all.Wait() }
@@ -51,6 +54,7 @@ func (r *runners) take() []Result {
 	defer r.mu.Unlock()
 	results := r.results
 	r.results = nil
+	clear(r.untold)
 	return results
 }
 
@@ -70,11 +74,12 @@ func (r *runners) seen(look int64) {
 // claim takes the action's lane. It is refused while another action is in it; a Run that
 // is no longer wanted is told to end. It is refused also while the same action has been done and
 // nobody has looked since: while an engine is slow to answer, it would be done again without end.
+// And it is refused while the pass that plans it does not know yet what the same action has come to.
 func (r *runners) claim(ctx context.Context, a Action) (context.Context, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := laneOf(a)
-	if d, ok := r.done[l]; ok && d.kind == a.Kind {
+	if d, ok := r.done[l]; ok && d.kind == a.Kind || r.untold[l] == a.Kind {
 		return nil, false
 	}
 	if now := r.busy[l]; now != nil {
@@ -99,6 +104,7 @@ func (r *runners) finish(a Action, result Result, looks int64) {
 		r.done[laneOf(a)] = done{a.Kind, looks}
 	}
 	r.results = append(r.results, result)
+	r.untold[laneOf(a)] = a.Kind
 	r.all.Done()
 }
 

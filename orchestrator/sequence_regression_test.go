@@ -1,11 +1,15 @@
 package orchestrator_test
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"drydock/network"
 	"drydock/orchestrator"
+	"drydock/orchestrator/enginetest"
 	"drydock/timeline/timelinetest"
 )
 
@@ -165,4 +169,55 @@ func TestWarm_ClaimOfATaskThatHasAnInterface(t *testing.T) {
 	if w := orchestrator.Reconcile(f.in).Warm["w"]; w == nil || w.Leaving == "" {
 		t.Errorf("the warm interface is %+v, want it given up", w)
 	}
+}
+
+// slowWorld is an engine that is slow to answer, and a network that is slow to give, from a moment on.
+type slowWorld struct {
+	*enginetest.Fake
+	*fakeNetwork
+	from, look, give time.Time // until when a look and an interface for the pool take then
+}
+
+func (s *slowWorld) wait(until time.Time) {
+	if time.Now().After(s.from) {
+		time.Sleep(time.Until(until))
+	}
+}
+
+func (s *slowWorld) Observe(ctx context.Context, what orchestrator.Change) ([]orchestrator.TaskObservation, []orchestrator.WarmObservation, error) {
+	s.wait(s.look)
+	return s.Fake.Observe(ctx, what)
+}
+
+func (s *slowWorld) CreateWarmInterface(ctx context.Context, id string, subnets []string) (network.Interface, error) {
+	s.wait(s.give)
+	i, err := s.fakeNetwork.CreateWarmInterface(ctx, id, subnets)
+	i.SubnetID = subnets[0]
+	return i, err
+}
+
+// TestWarm_MadeAgainWhileATaskGetsIt: a namespace that is not seen in time is made again. When it is
+// seen meanwhile and a task gets its interface, there is no second one.
+func TestWarm_MadeAgainWhileATaskGetsIt(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.halt()
+		from, two := time.Now().Add(600*time.Millisecond), 2 // the first namespace is being made
+		slow := &slowWorld{w.engine, &fakeNetwork{w: w}, from, from.Add(3 * time.Second), from.Add(4 * time.Second)}
+		var err error
+		if w.c, err = orchestrator.New(t.Context(), w.store, slow, w.balancer, slow, w.defs, orchestrator.Config{WarmPool: 1, Pace: w.pace, Sweep: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); w.c.Run(ctx) }()
+		w.stop = func() { cancel(); <-done }
+		w.create(service{desired: 1, min: 100, max: 200})
+		time.Sleep(time.Until(slow.look) + time.Millisecond)
+		w.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &two })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if ready, _ := w.c.WarmPool(); ready != 1 || len(slow.of) != 3 {
+			t.Errorf("%d are ready, interfaces %v", ready, slow.of)
+		}
+	})
 }

@@ -108,13 +108,17 @@ func (c *Controller) hasWarm() bool {
 	return len(c.warm) > 0
 }
 
-// prepareWarm makes an interface and its namespace.
+// prepareWarm makes an interface and its namespace. One that is known is not made again: a task
+// may have got it meanwhile, and the next would be nobody's.
 func (c *Controller) prepareWarm(ctx context.Context, w *WarmInterface) (*TaskInterface, error) {
-	i, err := c.network.CreateWarmInterface(ctx, w.ID, w.Subnets)
-	if err != nil {
-		return nil, err
+	made := w.Interface
+	if made == nil {
+		i, err := c.network.CreateWarmInterface(ctx, w.ID, w.Subnets)
+		if err != nil {
+			return nil, err
+		}
+		made = taskInterface(i)
 	}
-	made := taskInterface(i)
 	return made, c.engine.(Warmer).Warm(ctx, WarmSpec{ID: w.ID, Interface: c.engineInterface(made), Hosts: w.Hosts})
 }
 
