@@ -167,9 +167,22 @@ func (p *planner) recordImages(d *Deployment) {
 	if r == nil || maps.Equal(r.Revision.Images, d.Revision.Images) {
 		return
 	}
+	r = p.editRevision(r.ARN)
+	r.Revision.Images, r.Revision.Digests = d.Revision.Images, d.Revision.Digests
+}
+
+// editRevision returns a service revision for changing: a copy, made once; nil if there is none.
+func (p *planner) editRevision(arn string) *ServiceRevision {
+	if r, ok := p.plan.Revisions[arn]; ok {
+		return r
+	}
+	r := p.in.Revisions[arn]
+	if r == nil {
+		return nil
+	}
 	c := *r
-	c.Revision.Images, c.Revision.Digests = d.Revision.Images, d.Revision.Digests
-	p.plan.Revisions[c.ARN] = &c
+	p.plan.Revisions[arn] = &c
+	return &c
 }
 
 // recordNow returns a service deployment as planned so far, nil if there is none.

@@ -161,7 +161,7 @@ func (p *planner) worked(arn string) bool {
 	switch d.Shift.Stage {
 	case StageReconcile:
 		return p.settled(d) && len(s.Deployments) <= 2
-	case StageScaleUp, StagePreProductionShift: // no share of the production traffic is for nobody
+	case StageScaleUp, StagePreProductionShift: // no share of the production traffic is for nobody (ECS-448)
 		return d.PendingCount == 0 && d.HealthyCount >= s.DesiredCount
 	case StageTestShift, StageProductionShift:
 		return p.settled(d)

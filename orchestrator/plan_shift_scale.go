@@ -1,8 +1,11 @@
 package orchestrator
 
 import (
+	"fmt"
 	"math"
 	"slices"
+
+	"drydock/timeline"
 )
 
 // unbounded is the room for tasks of a deployment that shifts traffic: it starts all of green
@@ -60,18 +63,39 @@ func besides(a, b *Deployment) bool {
 }
 
 // chooseBlue makes another deployment blue where the one that was has no healthy task, and the
-// other has all that still answer: nobody would ever release it.
+// other has: the traffic is for those who answer (ECS-447), and nobody would ever release the other.
+// Green, which has no task yet, goes to the target groups that the other is not in.
 func (p *planner) chooseBlue(arn string) {
 	s := p.serviceNow(arn)
-	blue := s.Deployment(s.Primary().Shift.Blue)
-	if s.Primary().Shift.Stage != StageReconcile || blue == nil || blue.HealthyCount > 0 {
+	green := s.Primary()
+	blue := s.Deployment(green.Shift.Blue)
+	if green.Shift.reached(StagePreScaleUp) || blue == nil || blue.HealthyCount > 0 {
 		return
 	}
-	for n := range s.Deployments {
-		d := &s.Deployments[n]
-		if d.ID != s.Primary().ID && d.HealthyCount > 0 && besides(blue, d) {
-			p.editShift(arn).Blue = d.ID
-			return
+	for _, where := range []*Deployment{blue, green} { // the traffic stays in blue's target groups if it can
+		for n := range s.Deployments {
+			d := &s.Deployments[n]
+			if d.ID != green.ID && d.HealthyCount > 0 && besides(where, d) {
+				p.makeBlue(arn, d.ID, where.ID == green.ID)
+				return
+			}
 		}
 	}
+}
+
+// makeBlue makes a deployment blue; aside sets green in the other target groups.
+func (p *planner) makeBlue(arn, id string, aside bool) {
+	sh := p.editShift(arn)
+	s := p.editService(arn)
+	d, was := s.Primary(), sh.Blue
+	sh.Blue = id
+	if aside {
+		d.Alternate = !d.Alternate
+		if r := p.editRevision(d.RevisionARN); r != nil {
+			r.Alternate = d.Alternate
+		}
+	}
+	d.Cause = p.event(timeline.Deployment, s.ARN, d.Cause,
+		fmt.Sprintf("deployment %s of service %s: nobody answers in deployment %s; deployment %s, where somebody does, is blue", d.ID, s.Name, was, id),
+		stageData(s, d, sh.Stage))
 }

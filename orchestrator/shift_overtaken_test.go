@@ -1,6 +1,7 @@
 package orchestrator_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -81,5 +82,40 @@ func TestShift_OvertakesARollingDeploymentThatFellIll(t *testing.T) {
 			t.Errorf("blue is %s, not %s", blue, first)
 		}
 		w.steady(time.Hour)
+	})
+}
+
+// TestShift_OvertakenGreenThatAloneAnswers: when the last task of blue ends before the deployment that
+// overtakes green has begun, green keeps the traffic that it has and gets the rest: it is blue now. The
+// new deployment goes to the target group that blue has left.
+func TestShift_OvertakenGreenThatAloneAnswers(t *testing.T) {
+	inWorld(t, orchestrator.PaceAWS, func(w *world) {
+		w.createShift(1, orchestrator.StrategyInput{Strategy: orchestrator.StrategyLinear, Linear: &orchestrator.LinearConfiguration{StepPercent: 40, StepBakeMinutes: 5}})
+		first := w.web().Primary().ID
+		w.redeploy()
+		green := w.web().Primary().ID
+		w.reach(orchestrator.StageProductionShift)
+		if shifts := w.shifted(); shifts[len(shifts)-1] != "prod 60/40" {
+			t.Fatalf("rules %q", shifts)
+		}
+		shifts := len(w.shifted())
+		w.redeploy()
+		for _, task := range w.tasks() {
+			if task.Deployment == first {
+				w.engine.Crash(task.ARN, "app", 1)
+			}
+		}
+		w.reach(orchestrator.StageScaleUp)
+		if rules := w.shifted()[shifts:]; rules[0] != "prod 0/100" || slices.Contains(rules, "prod 100/0") || w.web().Primary().Shift.Blue != green {
+			t.Errorf("rules %q, deployments %+v", rules, w.web().Deployments)
+		}
+		third := w.web().Primary()
+		w.steady(2 * time.Hour)
+		if got := w.groupsOf(third.ID); got[groupARN] != 1 || len(w.tasks()) != 1 {
+			t.Errorf("%d tasks, green's in %v", len(w.tasks()), got)
+		}
+		if v := w.c.Snapshot().Revisions[third.RevisionARN]; v.Alternate {
+			t.Error("the service revision says that green is in the alternate target group")
+		}
 	})
 }
