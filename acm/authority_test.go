@@ -3,7 +3,6 @@ package acm
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"os"
@@ -15,52 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"drydock/timeline"
+	"drydock/store/storetest"
 	"drydock/timeline/timelinetest"
 )
 
-// memory is a Store.
-type memory struct {
-	mu     sync.Mutex
-	seq    int64
-	rows   map[string][]byte
-	events []timeline.Event
-}
-
-func (m *memory) NextSeq() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seq++
-	return m.seq
-}
-
-func (m *memory) Load(_ context.Context, kind string, each func(string, []byte) error) error {
-	for key, doc := range m.rows {
-		if name, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(name, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *memory) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.rows == nil {
-		m.rows = map[string][]byte{}
-	}
-	for key, row := range rows {
-		if delete(m.rows, key); row != nil {
-			m.rows[key], _ = json.Marshal(row)
-		}
-	}
-	m.events = append(m.events, events...)
-	return nil
-}
-
-func open(t testing.TB, store *memory, directory string) *Authority {
+func open(t testing.TB, store *storetest.Memory, directory string) *Authority {
 	t.Helper()
 	a, err := Open(t.Context(), store, Config{Directory: directory})
 	if err != nil {
@@ -69,7 +27,7 @@ func open(t testing.TB, store *memory, directory string) *Authority {
 	return a
 }
 
-func newAuthority(t testing.TB) *Authority { return open(t, &memory{}, t.TempDir()) }
+func newAuthority(t testing.TB) *Authority { return open(t, &storetest.Memory{}, t.TempDir()) }
 
 func request(t testing.TB, a *Authority, in RequestCertificateInput) string {
 	t.Helper()
@@ -238,7 +196,7 @@ func TestRequest_Names(t *testing.T) {
 
 func TestRun_RenewsBeforeTheEnd(t *testing.T) {
 	timelinetest.Bubble(t, func(t *testing.T) {
-		store := &memory{}
+		store := &storetest.Memory{}
 		a := open(t, store, t.TempDir())
 		arn := request(t, a, RequestCertificateInput{DomainName: "a.test"})
 		before := describe(t, a, arn)
@@ -262,7 +220,7 @@ func TestRun_RenewsBeforeTheEnd(t *testing.T) {
 		default:
 			t.Error("nobody was told")
 		}
-		last := store.events[len(store.events)-1]
+		last := store.Events[len(store.Events)-1]
 		if last.Cause != before.Event || last.Subject != arn || !strings.Contains(last.Message, "renewed the certificate for a.test") {
 			t.Errorf("%+v", last)
 		}
@@ -274,7 +232,7 @@ func TestRun_RenewsBeforeTheEnd(t *testing.T) {
 }
 
 func TestOpen_FindsCertificatesAndDeadlinesAgain(t *testing.T) {
-	store, directory := &memory{}, t.TempDir()
+	store, directory := &storetest.Memory{}, t.TempDir()
 	a := open(t, store, directory)
 	arn := request(t, a, RequestCertificateInput{DomainName: "a.test"})
 	b := open(t, store, directory)
@@ -297,7 +255,7 @@ func TestOpen_FindsCertificatesAndDeadlinesAgain(t *testing.T) {
 
 func TestRoot_IsKeptWithCare(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "acm")
-	a := open(t, &memory{}, directory)
+	a := open(t, &storetest.Memory{}, directory)
 	key, text := filepath.Join(directory, rootKeyFile), filepath.Join(directory, rootFile)
 	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
@@ -318,15 +276,15 @@ func TestRoot_IsKeptWithCare(t *testing.T) {
 	if err := os.Remove(text); err != nil { // killed between the two files
 		t.Fatal(err)
 	}
-	if b := open(t, &memory{}, directory); b.Root() == a.Root() || !b.root.key.Equal(a.root.key) {
+	if b := open(t, &storetest.Memory{}, directory); b.Root() == a.Root() || !b.root.key.Equal(a.root.key) {
 		t.Error("a certificate that is missing must be made again, for the same key")
 	}
 	os.Remove(key)
-	if _, err := Open(t.Context(), &memory{}, Config{Directory: directory}); err == nil || !strings.Contains(err.Error(), "put the key back") {
+	if _, err := Open(t.Context(), &storetest.Memory{}, Config{Directory: directory}); err == nil || !strings.Contains(err.Error(), "put the key back") {
 		t.Error(err)
 	}
 	os.WriteFile(key, []byte("junk"), 0o600)
-	if _, err := Open(t.Context(), &memory{}, Config{Directory: directory}); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if _, err := Open(t.Context(), &storetest.Memory{}, Config{Directory: directory}); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Error(err)
 	}
 }

@@ -75,7 +75,7 @@ func TestAttributes_OfLoadBalancersReachTheNode(t *testing.T) {
 	if a := compiled(); a.AccessLogs != nil || !reflect.DeepEqual(a.HealthCheckLogs, &node.LogBucket{Bucket: "checks"}) {
 		t.Errorf("the node logs to %+v %+v", a.AccessLogs, a.HealthCheckLogs)
 	}
-	if warnings := w.store.told(timeline.Warning); len(warnings) != 0 {
+	if warnings := w.store.Told(timeline.Warning); len(warnings) != 0 {
 		t.Errorf("warnings are %+v", warnings)
 	}
 }
@@ -105,7 +105,7 @@ func TestAttributes_OfListenersReachTheNode(t *testing.T) {
 	if got := w.compiled(secure.ARN).Attributes; !reflect.DeepEqual(got, want) {
 		t.Errorf("the node has %+v; want %+v", got, want)
 	}
-	if warnings := w.store.told(timeline.Warning); len(warnings) != 1 || warnings[0].Data["field"] != requestPrefix+"x_amzn_mtls_clientcert.header_name" {
+	if warnings := w.store.Told(timeline.Warning); len(warnings) != 1 || warnings[0].Data["field"] != requestPrefix+"x_amzn_mtls_clientcert.header_name" {
 		t.Errorf("warnings are %+v", warnings)
 	}
 	must(w.ModifyListenerAttributes(t.Context(), secure.ARN, []Attribute{{responsePrefix + "x_frame_options.header_value", ""}}))
@@ -118,7 +118,7 @@ func TestSubnets_AreReplacedAndTheAddressStays(t *testing.T) {
 	w := newWorld(t, Config{})
 	lb := w.loadBalancer("shop")
 	set := must(w.SetSubnets(t.Context(), lb.ARN, w.subnets[:2], ""))
-	if len(set.AvailabilityZones) != 2 || set.VPCAddress != lb.VPCAddress || len(w.store.told(timeline.Warning)) != 0 {
+	if len(set.AvailabilityZones) != 2 || set.VPCAddress != lb.VPCAddress || len(w.store.Told(timeline.Warning)) != 0 {
 		t.Errorf("set to %+v", set)
 	}
 	zone, _ := w.zoneOf(lb.VPCAddress)
@@ -135,7 +135,7 @@ func TestSubnets_AreReplacedAndTheAddressStays(t *testing.T) {
 	if got := must(w.DescribeLoadBalancers(t.Context(), nil, nil))[0]; !reflect.DeepEqual(got.AvailabilityZones, set.AvailabilityZones) || got.VPCAddress != lb.VPCAddress {
 		t.Errorf("described as %+v", got)
 	}
-	if warnings := w.store.told(timeline.Warning); len(warnings) != 1 || warnings[0].Data["field"] != "Subnets" {
+	if warnings := w.store.Told(timeline.Warning); len(warnings) != 1 || warnings[0].Data["field"] != "Subnets" {
 		t.Errorf("warnings are %+v", warnings)
 	}
 	_, err := w.SetSubnets(t.Context(), lb.ARN, w.subnets[:1], "")

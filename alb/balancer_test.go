@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"drydock/alb/node"
+	"drydock/store/storetest"
 	"drydock/timeline"
 	"drydock/timeline/timelinetest"
 )
@@ -112,9 +113,9 @@ func TestLoadBalancer_HasAnInterfaceUntilItIsDeleted(t *testing.T) {
 
 func TestLoadBalancer_ThatCouldNotBeStoredLeavesNoInterface(t *testing.T) {
 	w := newWorld(t, Config{})
-	w.store.fail = errors.New("disk full")
-	if _, err := w.CreateLoadBalancer(t.Context(), CreateLoadBalancerInput{Name: "shop", Subnets: w.subnets[:2]}); !errors.Is(err, w.store.fail) {
-		t.Errorf("error is %v; want %v", err, w.store.fail)
+	w.store.Fail = errors.New("disk full")
+	if _, err := w.CreateLoadBalancer(t.Context(), CreateLoadBalancerInput{Name: "shop", Subnets: w.subnets[:2]}); !errors.Is(err, w.store.Fail) {
+		t.Errorf("error is %v; want %v", err, w.store.Fail)
 	}
 	if left := must(w.network.NetworkInterfaces(nil)); len(left) != 0 {
 		t.Errorf("interfaces left: %+v", left)
@@ -127,7 +128,7 @@ func TestLoadBalancer_ThatCouldNotBeStoredLeavesNoInterface(t *testing.T) {
 func TestOpen_ReleasesInterfacesOfBalancersThatAreGone(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.serving()
-	w.store = newMemory()
+	w.store = &storetest.Memory{}
 	w.open(Config{})
 	if left := must(w.network.NetworkInterfaces(nil)); len(left) != 0 {
 		t.Errorf("interfaces left: %+v", left)
@@ -207,7 +208,7 @@ func TestOpen_ATakenPortIsReportedAndTriedAgain(t *testing.T) {
 		if lb.State.Code != "active_impaired" || !strings.Contains(l.Problem, "127.0.0.1:80") {
 			t.Errorf("load balancer is %+v, problem is %q", lb.State, l.Problem)
 		}
-		if warnings := w.store.told(timeline.Warning); len(warnings) != 1 || warnings[0].Subject != l.ARN {
+		if warnings := w.store.Told(timeline.Warning); len(warnings) != 1 || warnings[0].Subject != l.ARN {
 			t.Errorf("warnings are %+v", warnings)
 		}
 		w.node.take("127.0.0.1:80", nil)
@@ -241,7 +242,7 @@ func TestAttributes_DefaultsAndWarnings(t *testing.T) {
 		}
 	}
 	must(w.ModifyTargetGroupAttributes(t.Context(), tg.ARN, []Attribute{{"slow_start.duration_seconds", "30"}, {"load_balancing.cross_zone.enabled", "false"}}))
-	warnings := w.store.told(timeline.Warning)
+	warnings := w.store.Told(timeline.Warning)
 	if len(warnings) != 1 || warnings[0].Data["field"] != "load_balancing.cross_zone.enabled" {
 		t.Errorf("warnings are %+v; want one on cross-zone load balancing", warnings)
 	}

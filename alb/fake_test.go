@@ -1,11 +1,8 @@
 package alb
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -14,75 +11,8 @@ import (
 
 	"drydock/alb/node"
 	"drydock/network"
-	"drydock/timeline"
+	"drydock/store/storetest"
 )
-
-// memory is a Store in memory. It keeps rows as JSON, so that what is loaded went
-// through it.
-type memory struct {
-	mu     sync.Mutex
-	seq    int64
-	rows   map[string][]byte
-	events []timeline.Event
-	fail   error // returned by Commit
-}
-
-func newMemory() *memory { return &memory{rows: map[string][]byte{}} }
-
-func (m *memory) NextSeq() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seq++
-	return m.seq
-}
-
-func (m *memory) Load(_ context.Context, kind string, each func(string, []byte) error) error {
-	m.mu.Lock()
-	rows := maps.Clone(m.rows)
-	m.mu.Unlock()
-	for name, doc := range rows {
-		if k, key, _ := strings.Cut(name, "/"); k == kind {
-			if err := each(key, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *memory) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
-	}
-	for key, row := range rows {
-		if row == nil {
-			delete(m.rows, key)
-			continue
-		}
-		doc, err := json.Marshal(row)
-		if err != nil {
-			return err
-		}
-		m.rows[key] = doc
-	}
-	m.events = append(m.events, events...)
-	return nil
-}
-
-// told returns the events of a kind.
-func (m *memory) told(kind timeline.Kind) []timeline.Event {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var found []timeline.Event
-	for _, e := range m.events {
-		if e.Kind == kind {
-			found = append(found, e)
-		}
-	}
-	return found
-}
 
 // fakeNode remembers the last snapshot and refuses ports that are taken.
 type fakeNode struct {
@@ -198,7 +128,7 @@ func (c *fakeCertificates) renew(name string) {
 type world struct {
 	*Balancer
 	t       *testing.T
-	store   *memory
+	store   *storetest.Memory
 	node    *fakeNode
 	network *bridge
 	subnets []string
@@ -206,8 +136,8 @@ type world struct {
 
 func newWorld(t *testing.T, config Config) *world {
 	t.Helper()
-	w := &world{t: t, store: newMemory(), node: &fakeNode{}}
-	n, err := network.Open(t.Context(), newMemory(), network.Config{CIDR: netip.MustParsePrefix("172.31.0.0/16"), StrictIDs: true})
+	w := &world{t: t, store: &storetest.Memory{}, node: &fakeNode{}}
+	n, err := network.Open(t.Context(), &storetest.Memory{}, network.Config{CIDR: netip.MustParsePrefix("172.31.0.0/16"), StrictIDs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +162,7 @@ func (w *world) open(config Config) {
 	}
 	w.Balancer = b
 	ids := 0
-	b.newID = func() string { ids++; return fmt.Sprintf("%016x", ids+int(w.store.seq)<<8) }
+	b.newID = func() string { ids++; return fmt.Sprintf("%016x", ids+int(w.store.Seq)<<8) }
 }
 
 func must[T any](value T, err error) T {

@@ -235,7 +235,7 @@ func TestHealth_EventsNameTheirCause(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.probe(tg, userIP, node.Healthy)
-	events := w.store.told(timeline.TargetState)
+	events := w.store.Told(timeline.TargetState)
 	if len(events) != 3 || events[0].Cause != call || events[1].Cause != events[0].Seq || events[2].Cause != events[0].Seq {
 		t.Fatalf("events are %+v; want registered ← %d, initial and healthy ← registered", events, call)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"drydock/alb/node"
 	"drydock/network"
+	"drydock/store/storetest"
 	"drydock/timeline"
 )
 
@@ -49,8 +50,8 @@ func TestLoopback_ARealNodeServesWhatTheBalancerCompiles(t *testing.T) {
 	defer stop()
 	health, bound := sink{make(chan node.HealthChange, 100)}, make(chan net.Addr, 10)
 	n := loopbackNode(health, server.Listener.Addr().String(), bound)
-	w := &world{t: t, store: newMemory()}
-	plain, err := network.Open(ctx, newMemory(), network.Config{CIDR: netip.MustParsePrefix("172.31.0.0/16")})
+	w := &world{t: t, store: &storetest.Memory{}}
+	plain, err := network.Open(ctx, &storetest.Memory{}, network.Config{CIDR: netip.MustParsePrefix("172.31.0.0/16")})
 	if err != nil {
 		t.Fatal(err)
 	}

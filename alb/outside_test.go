@@ -79,14 +79,14 @@ func TestReapply_GivesTheNodeTheSameStateWithAnotherVersion(t *testing.T) {
 func TestFault_OfATargetGroupStaysUntilItIsRemoved(t *testing.T) {
 	w := newWorld(t, Config{StaleConnection: time.Millisecond})
 	tg, other := w.serving(), w.targetGroup("orders")
-	if warnings := w.store.told(timeline.Warning); len(warnings) != 1 || warnings[0].Data["fault"] != "stale-connection=widen:1ms" {
+	if warnings := w.store.Told(timeline.Warning); len(warnings) != 1 || warnings[0].Data["fault"] != "stale-connection=widen:1ms" {
 		t.Errorf("warnings are %+v", warnings)
 	}
 	ctx := timeline.WithCause(t.Context(), 7)
 	if err := w.SetFault(ctx, tg.ARN, 2*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	warnings := w.store.told(timeline.Warning)
+	warnings := w.store.Told(timeline.Warning)
 	if last := warnings[len(warnings)-1]; last.Subject != tg.ARN || last.Cause != 7 || !strings.Contains(last.Message, "2ms") {
 		t.Errorf("the warning is %+v", last)
 	}

@@ -21,9 +21,9 @@ func checkRefusals(t *testing.T, w *world, refusals []refusal) {
 	t.Helper()
 	for _, r := range refusals {
 		t.Run(r.name, func(t *testing.T) {
-			rows, version := len(w.store.rows), w.node.last().Version
+			rows, version := len(w.store.Rows), w.node.last().Version
 			wantError(t, r.call(t.Context()), r.code, r.message)
-			if len(w.store.rows) != rows || w.node.last().Version != version {
+			if len(w.store.Rows) != rows || w.node.last().Version != version {
 				t.Error("the refused call changed something")
 			}
 		})

@@ -25,7 +25,7 @@ func TestWeights_AreRewrittenAtOnce(t *testing.T) {
 		{rule.ARN, map[string]int{blue.ARN: 95, green.ARN: 5, other.ARN: 0}},
 		{last.ARN, map[string]int{blue.ARN: 95, green.ARN: 5}},
 	} {
-		before, events := w.node.last().Version, len(w.store.told(timeline.Config))
+		before, events := w.node.last().Version, len(w.store.Told(timeline.Config))
 		for range 2 {
 			if err := w.SetForwardWeights(t.Context(), c.rule, map[string]int{blue.ARN: 95, green.ARN: 5}); err != nil {
 				t.Fatal(err)
@@ -37,7 +37,7 @@ func TestWeights_AreRewrittenAtOnce(t *testing.T) {
 		if after := w.node.last().Version; after != before+1 {
 			t.Errorf("snapshot %d after %d: one change for two equal calls", after, before)
 		}
-		told := w.store.told(timeline.Config)[events:]
+		told := w.store.Told(timeline.Config)[events:]
 		if len(told) != 1 || !strings.Contains(told[0].Message, "blue 95, green 5") {
 			t.Errorf("events %v", told)
 		}

@@ -5,11 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"drydock/store/storetest"
 	"drydock/timeline"
 )
 
 func TestResolve_AdoptsUnknownIDs(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	subnets, err := n.ResolveSubnets(t.Context(), []string{"subnet-0aaaaaaaaaaaaaaa1", "subnet-0aaaaaaaaaaaaaaa2", "subnet-0aaaaaaaaaaaaaaa3", "subnet-0aaaaaaaaaaaaaaa4"})
 	if err != nil {
@@ -21,17 +22,17 @@ func TestResolve_AdoptsUnknownIDs(t *testing.T) {
 		if like, _ := n.Subnets(nil, Filter{"availability-zone", []string{s.Zone}}, Filter{"default-for-az", []string{"true"}}); like[0].CIDR != s.CIDR || !s.Adopted {
 			t.Errorf("adopted %+v, default subnet of its zone %+v", s, like)
 		}
-		if w := m.eventsAbout(timeline.Warning, s.ID); len(w) != 1 {
+		if w := eventsAbout(m, timeline.Warning, s.ID); len(w) != 1 {
 			t.Errorf("warnings about %s: %q", s.ID, w)
 		}
 	}
 	if len(zones) != 3 {
 		t.Errorf("four subnets went to zones %v, want all three", zones)
 	}
-	events := len(m.events)
+	events := len(m.Events)
 	again, err := n.ResolveSubnets(t.Context(), []string{subnets[3].ID, subnets[0].ID})
-	if err != nil || again[0].ID != subnets[3].ID || again[0].Zone != subnets[3].Zone || len(m.events) != events {
-		t.Errorf("the second time: %+v, %v, %d new events", again, err, len(m.events)-events)
+	if err != nil || again[0].ID != subnets[3].ID || again[0].Zone != subnets[3].Zone || len(m.Events) != events {
+		t.Errorf("the second time: %+v, %v, %d new events", again, err, len(m.Events)-events)
 	}
 	v, err := n.ResolveVPC(t.Context(), "vpc-prod")
 	if err != nil || v.CIDR != n.DefaultVPC().CIDR || v.Default {
@@ -43,7 +44,7 @@ func TestResolve_AdoptsUnknownIDs(t *testing.T) {
 }
 
 func TestResolve_ZoneHints(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	for id, zone := range map[string]string{
 		"subnet-private-b":         "eu-central-1b",
 		"subnet-eu-central-1c":     "eu-central-1c",
@@ -60,7 +61,7 @@ func TestResolve_ZoneHints(t *testing.T) {
 // A load balancer's subnets must lie in different zones, however its ids end and
 // whatever was adopted before.
 func TestResolve_SpreadsOneList(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	for i := range 20 {
 		ids := []string{fmt.Sprintf("subnet-%017x", i*2), fmt.Sprintf("subnet-%017x", i*2+1)}
 		s, err := n.ResolveSubnets(t.Context(), ids)
@@ -71,10 +72,10 @@ func TestResolve_SpreadsOneList(t *testing.T) {
 }
 
 func TestResolve_AdoptedGroupIsOpenUntilItHasARule(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	g, err := n.ResolveSecurityGroups(t.Context(), []string{"sg-prod"})
-	if err != nil || !g[0].Open || !g[0].Adopted || len(m.eventsAbout(timeline.Warning, "sg-prod")) != 1 {
+	if err != nil || !g[0].Open || !g[0].Adopted || len(eventsAbout(m, timeline.Warning, "sg-prod")) != 1 {
 		t.Fatalf("adopted %+v, %v", g, err)
 	}
 	if _, err := n.AuthorizeEgress(t.Context(), "sg-prod", []Permission{ports("tcp", 1, 1, "10.0.0.0/8")}); err != nil {
@@ -105,9 +106,9 @@ func TestResolve_StrictAndMalformed(t *testing.T) {
 		{"sq-1", "InvalidGroupId.Malformed", `Invalid id: "sq-1" (expecting "sg-...")`, false},
 		{"vpc1", "InvalidVpcID.Malformed", `Invalid id: "vpc1" (expecting "vpc-...")`, false},
 	} {
-		m := newMemory()
+		m := &storetest.Memory{}
 		n := open(t, m, func(config *Config) { config.StrictIDs = c.strict })
-		events := len(m.events)
+		events := len(m.Events)
 		var err error
 		switch strings.TrimSuffix(strings.SplitN(c.code, ".", 2)[0], "Id") {
 		case "InvalidSubnetID":
@@ -119,7 +120,7 @@ func TestResolve_StrictAndMalformed(t *testing.T) {
 			_, err = n.ResolveVPC(t.Context(), c.id)
 		}
 		wantCode(t, err, c.code, c.message)
-		if len(n.subnets) != 3 || len(m.events) != events {
+		if len(n.subnets) != 3 || len(m.Events) != events {
 			t.Errorf("%s: something was created although it was refused", c.id)
 		}
 	}

@@ -4,12 +4,14 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"drydock/store/storetest"
 )
 
 // TestBlocked_NamesTheGroupAndTheNearestRule asks for the way from a load balancer to a task,
 // for all that can be in it.
 func TestBlocked_NamesTheGroupAndTheNearestRule(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	group := func(name string) SecurityGroup {
 		g, err := n.CreateSecurityGroup(t.Context(), CreateSecurityGroupInput{GroupName: name, Description: "of the test", VPCID: n.DefaultVPC().ID})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"drydock/store/storetest"
 	"drydock/timeline"
 )
 
@@ -26,7 +27,7 @@ func group(t *testing.T, n *Network, name string) SecurityGroup {
 }
 
 func TestCreateSecurityGroup(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	vpc := n.DefaultVPC().ID
 	g := group(t, n, "web")
 	if len(g.Ingress()) != 0 || len(g.Egress()) != 1 || g.Egress()[0].Protocol != "-1" || g.Egress()[0].FromPort != nil { // NET-016
@@ -53,7 +54,7 @@ func TestCreateSecurityGroup(t *testing.T) {
 }
 
 func TestDeleteSecurityGroup(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	groups, _ := n.SecurityGroups(nil)
 	def := groups[0]
@@ -95,7 +96,7 @@ func authorize(t *testing.T, n *Network, id string, p ...Permission) []Rule {
 }
 
 func TestAuthorize_OneRulePerPeer(t *testing.T) { // NET-026
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	g := group(t, n, "web")
 	p := ports("TCP", 80, 80, "100.68.0.18/18")
@@ -117,13 +118,13 @@ func TestAuthorize_OneRulePerPeer(t *testing.T) { // NET-026
 		len(in[0].IPv6Ranges) != 1 || len(in[0].Groups) != 2 || len(in[0].PrefixLists) != 1 {
 		t.Errorf("ingress is %+v", in)
 	}
-	if w := m.eventsAbout(timeline.Warning, g.ID); len(w) != 2 {
+	if w := eventsAbout(m, timeline.Warning, g.ID); len(w) != 2 {
 		t.Errorf("warnings about IPv6 and prefix lists: %q", w)
 	}
 }
 
 func TestAuthorize_Refusals(t *testing.T) {
-	n := open(t, newMemory(), strict)
+	n := open(t, &storetest.Memory{}, strict)
 	g := group(t, n, "web")
 	authorize(t, n, g.ID, ports("tcp", 80, 80, "0.0.0.0/0"), ports("-1", 0, 0, "10.0.0.0/8"), ports("50", 0, 0, "10.0.0.0/8"))
 	before := n.groups[g.ID]
@@ -164,7 +165,7 @@ func TestAuthorize_Refusals(t *testing.T) {
 }
 
 func TestRevoke(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	g := group(t, n, "web")
 	rules := authorize(t, n, g.ID, ports("tcp", 80, 80, "0.0.0.0/0"), ports("tcp", 443, 443, "0.0.0.0/0"))
 	everything := Permission{Protocol: "-1", Ranges: []Peer{{Value: "0.0.0.0/0"}}}
@@ -187,7 +188,7 @@ func TestRevoke(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	g, err := n.CreateSecurityGroup(t.Context(), CreateSecurityGroupInput{GroupName: "web", Description: "d", Tags: map[string]string{"stage": "test"}})
 	if err != nil {
 		t.Fatal(err)

@@ -10,11 +10,12 @@ import (
 
 	"pgregory.net/rapid"
 
+	"drydock/store/storetest"
 	"drydock/timeline"
 )
 
 func TestCreateInterface(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	in := CreateInterfaceInput{Owner: "task/1", SubnetIDs: []string{"subnet-b"}, Groups: []string{"sg-web", "sg-web"}, Description: "task"}
 	i, err := n.CreateInterface(t.Context(), in)
 	if err != nil {
@@ -50,7 +51,7 @@ func TestCreateInterface(t *testing.T) {
 }
 
 func TestCloseInterface(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	i, _ := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "task/1"})
 	for range 2 {
@@ -61,8 +62,8 @@ func TestCloseInterface(t *testing.T) {
 	if err := n.CloseInterface(t.Context(), "eni-none"); err != nil {
 		t.Errorf("unknown id: %v", err)
 	}
-	told := m.eventsAbout(timeline.Network, "task/1")
-	if last := m.events[len(m.events)-1]; len(told) != 2 || last.Cause != 77 {
+	told := eventsAbout(m, timeline.Network, "task/1")
+	if last := m.Events[len(m.Events)-1]; len(told) != 2 || last.Cause != 77 {
 		t.Errorf("events %q, the last with cause %d; want one of the closing, with cause 77", told, last.Cause)
 	}
 	for _, n := range []*Network{n, open(t, m)} {
@@ -79,7 +80,7 @@ func TestCloseInterface(t *testing.T) {
 }
 
 func TestDeleteInterface_AClosedOneLingers(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n, err := Open(t.Context(), m, Config{CIDR: netip.MustParsePrefix("172.31.0.0/16"), Linger: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestDeleteInterface_AClosedOneLingers(t *testing.T) {
 }
 
 func TestDeleteInterfacesOf_LeavesThoseOfOthers(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	for _, owner := range []string{"task/1", "task/2"} {
 		for _, what := range []string{"a", "b"} {
 			if _, err := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: owner, Description: what}); err != nil {
@@ -134,7 +135,7 @@ func TestDeleteInterfacesOf_LeavesThoseOfOthers(t *testing.T) {
 }
 
 func TestCreateInterface_SpreadsOverSubnets(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	zones := map[string]int{}
 	for i := range 9 {
 		got, err := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: fmt.Sprint(i), SubnetIDs: []string{"subnet-a", "subnet-b", "subnet-c"}})
@@ -151,7 +152,7 @@ func TestCreateInterface_SpreadsOverSubnets(t *testing.T) {
 func small(c *Config) { c.CIDR = netip.MustParsePrefix("172.31.0.0/26") } // three subnets of 11 addresses
 
 func TestCreateInterface_Full(t *testing.T) {
-	n := open(t, newMemory(), small)
+	n := open(t, &storetest.Memory{}, small)
 	now := time.Now()
 	var last Interface
 	for i := range 3 * 11 {
@@ -192,7 +193,7 @@ func TestCreateInterface_Full(t *testing.T) {
 // only when none is free.
 func TestAddresses_Property(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := newMemory()
+		m := &storetest.Memory{}
 		n := open(t, m, small)
 		now := time.Unix(1700000000, 0)
 		owned := map[string]Interface{}
@@ -288,10 +289,10 @@ func TestPickCIDR(t *testing.T) {
 
 func TestOpen_RefusesBadRange(t *testing.T) {
 	for _, cidr := range []string{"10.0.0.0/8", "172.31.0.0/28", "fd00::/64"} {
-		_, err := Open(t.Context(), newMemory(), Config{CIDR: netip.MustParsePrefix(cidr)})
+		_, err := Open(t.Context(), &storetest.Memory{}, Config{CIDR: netip.MustParsePrefix(cidr)})
 		wantCode(t, err, "InvalidVpc.Range", "")
 	}
-	n := open(t, newMemory(), func(c *Config) { c.CIDR = netip.MustParsePrefix("10.9.0.0/24") })
+	n := open(t, &storetest.Memory{}, func(c *Config) { c.CIDR = netip.MustParsePrefix("10.9.0.0/24") })
 	if s, _ := n.Subnets(nil); s[2].CIDR.String() != "10.9.0.128/26" {
 		t.Errorf("third subnet of a /24 is %v", s[2].CIDR)
 	}

@@ -3,11 +3,13 @@ package network
 import (
 	"net/netip"
 	"testing"
+
+	"drydock/store/storetest"
 )
 
 // TestMove_WhileNobodyHasAnAddress moves a VPC with all its subnets, adopted ones too, for good.
 func TestMove_WhileNobodyHasAnAddress(t *testing.T) {
-	store := newMemory()
+	store := &storetest.Memory{}
 	n := open(t, store)
 	if _, err := n.ResolveSubnets(t.Context(), []string{"subnet-mine"}); err != nil {
 		t.Fatal(err)

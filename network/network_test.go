@@ -7,79 +7,28 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"drydock/store/storetest"
 	"drydock/timeline"
 	"drydock/timeline/timelinetest"
 )
 
-// memory is a Store in memory.
-type memory struct {
-	mu     sync.Mutex
-	seq    int64
-	rows   map[string][]byte
-	events []timeline.Event
-	fail   error // answer of the next Commits
-}
-
-func newMemory() *memory { return &memory{rows: map[string][]byte{}} }
-
-func (m *memory) NextSeq() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seq++
-	return m.seq
-}
-
-func (m *memory) Load(_ context.Context, kind string, each func(string, []byte) error) error {
-	for key, doc := range m.rows {
-		if rest, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(rest, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *memory) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
-	}
-	for key, row := range rows {
-		if row == nil {
-			delete(m.rows, key)
-			continue
-		}
-		doc, err := json.Marshal(row)
-		if err != nil {
-			return err
-		}
-		m.rows[key] = doc
-	}
-	m.events = append(m.events, events...)
-	return nil
-}
-
 // eventsAbout returns the messages of the events of a kind about a subject.
-func (m *memory) eventsAbout(kind timeline.Kind, subject string) []string {
+func eventsAbout(m *storetest.Memory, kind timeline.Kind, subject string) []string {
 	var out []string
-	for _, e := range m.events {
-		if e.Kind == kind && e.Subject == subject {
+	for _, e := range m.Told(kind) {
+		if e.Subject == subject {
 			out = append(out, e.Message)
 		}
 	}
 	return out
 }
 
-func open(t *testing.T, m *memory, change ...func(*Config)) *Network {
+func open(t *testing.T, m *storetest.Memory, change ...func(*Config)) *Network {
 	t.Helper()
 	c := Config{Region: "eu-central-1", Account: "123456789012", CIDR: netip.MustParsePrefix("172.31.0.0/16")}
 	for _, f := range change {
@@ -104,7 +53,7 @@ func wantCode(t *testing.T, err error, code, message string) {
 }
 
 func TestOpen_CreatesDefaults(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	subnets, err := n.Subnets(nil)
 	if err != nil {
@@ -129,13 +78,13 @@ func TestOpen_CreatesDefaults(t *testing.T) {
 	if v := n.DefaultVPC(); v.Gateway() != netip.MustParseAddr("172.31.0.1") || len(v.ID) != len("vpc-")+17 {
 		t.Errorf("default VPC is %+v", v)
 	}
-	if len(m.events) != 5 {
-		t.Errorf("%d events for VPC, subnets and group, want 5", len(m.events))
+	if len(m.Events) != 5 {
+		t.Errorf("%d events for VPC, subnets and group, want 5", len(m.Events))
 	}
 }
 
 func TestOpen_FindsWhatWasStored(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	i, err := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "task/1", SubnetIDs: []string{"subnet-x"}, Groups: []string{"sg-x"}})
 	if err != nil {
@@ -159,14 +108,14 @@ func TestOpen_FindsWhatWasStored(t *testing.T) {
 }
 
 func TestUpdate_FailedCommitChangesNothing(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	before := n.RuleSet()
-	m.fail = errors.New("disk full")
-	if _, err := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "task/1", SubnetIDs: []string{"subnet-1"}, Groups: []string{"sg-1"}}); !errors.Is(err, m.fail) {
+	m.Fail = errors.New("disk full")
+	if _, err := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "task/1", SubnetIDs: []string{"subnet-1"}, Groups: []string{"sg-1"}}); !errors.Is(err, m.Fail) {
 		t.Fatalf("error is %v, want disk full", err)
 	}
-	m.fail = nil
+	m.Fail = nil
 	after := n.RuleSet()
 	a, _ := json.Marshal(before)
 	if b, _ := json.Marshal(after); string(a) != string(b) {
@@ -178,18 +127,18 @@ func TestUpdate_FailedCommitChangesNothing(t *testing.T) {
 }
 
 func TestEvents_NameTheirCause(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	if _, err := n.CreateSecurityGroup(timeline.WithCause(t.Context(), 77), CreateSecurityGroupInput{GroupName: "web", Description: "d"}); err != nil {
 		t.Fatal(err)
 	}
-	if last := m.events[len(m.events)-1]; last.Cause != 77 || last.Kind != timeline.Network {
+	if last := m.Events[len(m.Events)-1]; last.Cause != 77 || last.Kind != timeline.Network {
 		t.Errorf("event is %+v, want cause 77", last)
 	}
 }
 
 func TestChanged_PokesEveryListener(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	a, b := n.Changed(), n.Changed()
 	for range 3 {
 		if _, err := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: newID("task-")}); err != nil {
@@ -206,7 +155,7 @@ func TestChanged_PokesEveryListener(t *testing.T) {
 }
 
 func TestNames_FitTheKernelAndDiffer(t *testing.T) {
-	a, b := open(t, newMemory()), open(t, newMemory())
+	a, b := open(t, &storetest.Memory{}), open(t, &storetest.Memory{})
 	if a.RuleSet().Prefix == b.RuleSet().Prefix || a.Bridge() == b.Bridge() {
 		t.Error("two networks share their names")
 	}
@@ -244,7 +193,7 @@ func (f *fakeEnforcer) Remove(context.Context) error { return nil }
 
 func TestEnforce_AppliesChangesAndWaits(t *testing.T) {
 	timelinetest.Bubble(t, func(t *testing.T) {
-		m := newMemory()
+		m := &storetest.Memory{}
 		n := open(t, m, func(c *Config) { c.Enforced = true })
 		f := &fakeEnforcer{applied: make(chan RuleSet, 100)}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -293,7 +242,7 @@ func TestEnforce_AppliesChangesAndWaits(t *testing.T) {
 
 func TestEnforce_SaysWhyNot(t *testing.T) {
 	timelinetest.Bubble(t, func(t *testing.T) {
-		m := newMemory()
+		m := &storetest.Memory{}
 		n := open(t, m)
 		f := &fakeEnforcer{applied: make(chan RuleSet, 100), err: errors.New("ipset is not installed")}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -308,7 +257,7 @@ func TestEnforce_SaysWhyNot(t *testing.T) {
 		if got := n.EnforcementStatus(); got != want {
 			t.Errorf("status %q, want %q", got, want)
 		}
-		warnings := m.eventsAbout(timeline.Warning, n.DefaultVPC().ID)
+		warnings := eventsAbout(m, timeline.Warning, n.DefaultVPC().ID)
 		if !slices.Equal(warnings, []string{"security groups: " + want}) {
 			t.Errorf("warnings %q, want one", warnings)
 		}
@@ -319,7 +268,7 @@ func TestEnforce_SaysWhyNot(t *testing.T) {
 
 func TestDialFrom_OnlyPlacedAliases(t *testing.T) {
 	timelinetest.Bubble(t, func(t *testing.T) {
-		n := open(t, newMemory())
+		n := open(t, &storetest.Memory{})
 		lb, _ := n.CreateInterface(t.Context(), CreateInterfaceInput{Owner: "lb", Description: "ELB app/web/1"})
 		if a, mark := n.DialFrom(lb.Address); a.IsValid() || mark != 0 {
 			t.Errorf("before: %v %x", a, mark)

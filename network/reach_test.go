@@ -5,10 +5,12 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+
+	"drydock/store/storetest"
 )
 
 func TestReach(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	alb, tasks, shut := group(t, n, "alb"), group(t, n, "tasks"), group(t, n, "shut")
 	authorize(t, n, alb.ID, ports("tcp", 80, 80, "0.0.0.0/0"))
 	authorize(t, n, tasks.ID, ports("tcp", 22, 22, "10.0.0.0/8"), fromGroup("tcp", 80, 80, alb.ID))

@@ -3,10 +3,12 @@ package network
 import (
 	"maps"
 	"testing"
+
+	"drydock/store/storetest"
 )
 
 func TestTag_WhatThereIs(t *testing.T) {
-	m := newMemory()
+	m := &storetest.Memory{}
 	n := open(t, m)
 	g := group(t, n, "web")
 	ids := []string{n.DefaultVPC().ID, g.ID, g.Rules[0].ID}
@@ -35,7 +37,7 @@ func TestTag_WhatThereIs(t *testing.T) {
 }
 
 func TestModifyRules_KeepsIDsAndTags(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	g := group(t, n, "web")
 	rules, err := n.AuthorizeIngress(t.Context(), g.ID, []Permission{ports("tcp", 80, 80, "0.0.0.0/0"), ports("tcp", 443, 443, "0.0.0.0/0")})
 	if err != nil {

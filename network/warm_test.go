@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"drydock/store/storetest"
 )
 
 func TestWarmInterface_BelongsToNobodyUntilItIsAssigned(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	ctx := t.Context()
 	w, err := n.CreateWarmInterface(ctx, "1", nil)
 	if err != nil {
@@ -40,7 +42,7 @@ func TestWarmInterface_BelongsToNobodyUntilItIsAssigned(t *testing.T) {
 }
 
 func TestWarmInterface_RuleSetLetsNothingThrough(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	w, err := n.CreateWarmInterface(t.Context(), "1", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +60,7 @@ func TestWarmInterface_RuleSetLetsNothingThrough(t *testing.T) {
 
 // What no task ever had needs no quarantine; what one had does.
 func TestWarmInterface_AddressIsFreeAtOnce(t *testing.T) {
-	n := open(t, newMemory())
+	n := open(t, &storetest.Memory{})
 	ctx := t.Context()
 	never, _ := n.CreateWarmInterface(ctx, "1", nil)
 	once, _ := n.CreateWarmInterface(ctx, "2", nil)

@@ -83,14 +83,14 @@ func TestSecrets_AndFilesBecomeVariables(t *testing.T) {
 		if got := w.environment(); !maps.Equal(got, want) {
 			t.Errorf("got %v", got)
 		}
-		w.store.mu.Lock()
-		defer w.store.mu.Unlock()
-		for key, row := range w.store.rows {
+		w.store.Lock()
+		defer w.store.Unlock()
+		for key, row := range w.store.Rows {
 			if strings.Contains(string(row), "hunter2") {
 				t.Errorf("the value is in row %s", key)
 			}
 		}
-		for _, e := range w.store.events {
+		for _, e := range w.store.Events {
 			if strings.Contains(fmt.Sprint(e), "hunter2") {
 				t.Errorf("the value is in event %v", e)
 			}

@@ -111,9 +111,9 @@ func (w *world) stages(after int) []string {
 
 // history returns every event so far.
 func (w *world) history() []timeline.Event {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
-	return slices.Clone(w.store.events)
+	w.store.Lock()
+	defer w.store.Unlock()
+	return slices.Clone(w.store.Events)
 }
 
 func (w *world) told(kind timeline.Kind) []timeline.Event {

@@ -8,13 +8,14 @@ import (
 
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/store/storetest"
 	"drydock/taskdefs"
 	"drydock/timeline"
 )
 
 // stuckStore is a store whose disk hangs: Commit says that it was called, and waits to be released.
 type stuckStore struct {
-	*memory
+	*storetest.Memory
 	entered chan struct{}
 	release chan struct{}
 }
@@ -22,13 +23,13 @@ type stuckStore struct {
 func (s *stuckStore) Commit(ctx context.Context, rows map[string]any, events []timeline.Event) error {
 	s.entered <- struct{}{}
 	<-s.release
-	return s.memory.Commit(ctx, rows, events)
+	return s.Memory.Commit(ctx, rows, events)
 }
 
 // Whoever only reads sees what is durable, and does not wait for what is becoming so.
 func TestReads_DoNotWaitForTheDisk(t *testing.T) {
-	store := &stuckStore{newMemory(), make(chan struct{}), make(chan struct{})}
-	defs, err := taskdefs.Open(t.Context(), newMemory(), "us-east-1", "123456789012")
+	store := &stuckStore{&storetest.Memory{}, make(chan struct{}), make(chan struct{})}
+	defs, err := taskdefs.Open(t.Context(), &storetest.Memory{}, "us-east-1", "123456789012")
 	if err != nil {
 		t.Fatal(err)
 	}

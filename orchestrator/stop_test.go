@@ -243,9 +243,9 @@ func TestCommit_AFailingStoreChangesNothing(t *testing.T) {
 	inWorld(t, orchestrator.PaceFast, func(w *world) {
 		w.create(service{desired: 1, min: 100, max: 200})
 		w.steady(time.Minute)
-		w.store.mu.Lock()
-		w.store.fail = errors.New("disk full")
-		w.store.mu.Unlock()
+		w.store.Lock()
+		w.store.Fail = errors.New("disk full")
+		w.store.Unlock()
 		three := 3
 		if _, err := w.c.UpdateService(t.Context(), orchestrator.ServiceInput{Name: "web", DesiredCount: &three}); err == nil {
 			t.Fatal("the update was acknowledged")
@@ -254,9 +254,9 @@ func TestCommit_AFailingStoreChangesNothing(t *testing.T) {
 		if s := w.web(); s.DesiredCount != 1 || len(w.tasks()) != 1 {
 			t.Errorf("desired %d, %d tasks", s.DesiredCount, len(w.tasks()))
 		}
-		w.store.mu.Lock()
-		w.store.fail = nil
-		w.store.mu.Unlock()
+		w.store.Lock()
+		w.store.Fail = nil
+		w.store.Unlock()
 		w.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &three })
 		w.steady(time.Minute)
 		if n := len(w.tasks()); n != 3 {

@@ -3,7 +3,6 @@ package orchestrator_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -17,15 +16,15 @@ import (
 	"drydock/network"
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/store/storetest"
 	"drydock/taskdefs"
-	"drydock/timeline"
 	"drydock/timeline/timelinetest"
 )
 
 // world is a scheduler with everything around it, in virtual time.
 type world struct {
 	t        *testing.T
-	store    *memory
+	store    *storetest.Memory
 	engine   *enginetest.Fake
 	balancer *fakeBalancer
 	defs     *taskdefs.Catalogue
@@ -42,7 +41,7 @@ const groupARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgrou
 // inWorld runs a test in a bubble with a running scheduler.
 func inWorld(t *testing.T, pace orchestrator.Pace, test func(w *world)) {
 	timelinetest.Bubble(t, func(t *testing.T) {
-		w := &world{t: t, store: newMemory(), pace: pace, alarms: &fakeAlarms{states: map[string]string{}}}
+		w := &world{t: t, store: &storetest.Memory{}, pace: pace, alarms: &fakeAlarms{states: map[string]string{}}}
 		w.balancer = &fakeBalancer{w: w, targets: map[alb.TargetKey]alb.TargetHealth{}, delay: 5 * time.Second, healthyAfter: time.Second, ill: map[string]bool{}}
 		w.engine = enginetest.NewFake(enginetest.Hooks{})
 		w.engine.Script("app", enginetest.Script{Start: 200 * time.Millisecond})
@@ -197,58 +196,6 @@ func shorten(message string) string {
 		}
 	}
 	return strings.Join(words, " ")
-}
-
-// memory is a Store in memory.
-type memory struct {
-	mu     sync.Mutex
-	seq    int64
-	rows   map[string][]byte
-	events []timeline.Event
-	fail   error
-}
-
-func newMemory() *memory { return &memory{rows: map[string][]byte{}} }
-
-func (m *memory) NextSeq() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seq++
-	return m.seq
-}
-
-func (m *memory) Load(_ context.Context, kind string, each func(string, []byte) error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for key, doc := range m.rows {
-		if rest, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(rest, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *memory) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
-	}
-	for key, doc := range rows {
-		if doc == nil {
-			delete(m.rows, key)
-			continue
-		}
-		text, err := json.Marshal(doc)
-		if err != nil {
-			return err
-		}
-		m.rows[key] = text
-	}
-	m.events = append(m.events, events...)
-	return nil
 }
 
 // fakeAlarms are alarms whose states a test sets; they look 2 minutes back.

@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"drydock/store/storetest"
 	"drydock/timeline"
 )
 
 const arnPrefix = "arn:aws:ecs:us-east-1:123456789012:task-definition/"
 
 func TestRegister_RevisionsIncreaseFromOne(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	for i, want := range []string{"web:1", "web:2", "web:3"} {
 		r := register(t, c, "web")
 		if r.Name() != want || r.ARN != arnPrefix+want || r.Revision != i+1 || r.Definition.Revision != i+1 || r.Status != Active {
@@ -27,7 +28,7 @@ func TestRegister_RevisionsIncreaseFromOne(t *testing.T) {
 }
 
 func TestRegister_NeverReusesARevision(t *testing.T) {
-	store := &memory{}
+	store := &storetest.Memory{}
 	c := open(t, store)
 	register(t, c, "web")
 	second := register(t, c, "web")
@@ -46,18 +47,18 @@ func TestRegister_NeverReusesARevision(t *testing.T) {
 }
 
 func TestRegister_RefusedOrNotStoredLeavesNothing(t *testing.T) {
-	store := &memory{}
+	store := &storetest.Memory{}
 	c := open(t, store)
 	if _, err := c.Register(t.Context(), doc(t, func(d object) { d["cpu"] = "1" }), nil, "", noon); err == nil {
 		t.Error("accepted")
 	}
-	store.err = errFull
+	store.Fail = errFull
 	if _, err := c.Register(t.Context(), doc(t), nil, "", noon); !errors.Is(err, errFull) {
 		t.Errorf("got %v", err)
 	}
-	store.err = nil
-	if len(store.rows)+len(store.events)+len(c.List(List{})) > 0 {
-		t.Errorf("left %v, %v", store.rows, store.events)
+	store.Fail = nil
+	if len(store.Rows)+len(store.Events)+len(c.List(List{})) > 0 {
+		t.Errorf("left %v, %v", store.Rows, store.Events)
 	}
 	if r := register(t, c, "web"); r.Revision != 1 {
 		t.Errorf("revision %d", r.Revision)
@@ -65,7 +66,7 @@ func TestRegister_RefusedOrNotStoredLeavesNothing(t *testing.T) {
 }
 
 func TestCatalogue_EventsNameTheirCause(t *testing.T) {
-	store := &memory{seq: 40}
+	store := &storetest.Memory{Seq: 40}
 	c := open(t, store)
 	ctx := timeline.WithCause(t.Context(), 7)
 	r, err := c.Register(ctx, doc(t, func(d object) { d["nonsense"] = 1 }), nil, "", noon)
@@ -86,7 +87,7 @@ func TestCatalogue_EventsNameTheirCause(t *testing.T) {
 		{43, 7, timeline.Config, "Task definition user-service:1 was deregistered."},
 	}
 	var got []brief
-	for _, e := range store.events {
+	for _, e := range store.Events {
 		got = append(got, brief{e.Seq, e.Cause, e.Kind, e.Message})
 		if e.Subject != r.ARN || !e.Time.Equal(noon) {
 			t.Errorf("%s at %s", e.Subject, e.Time)
@@ -98,7 +99,7 @@ func TestCatalogue_EventsNameTheirCause(t *testing.T) {
 }
 
 func TestLookup_References(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	register(t, c, "web")
 	register(t, c, "web")
 	third := register(t, c, "web")
@@ -117,7 +118,7 @@ func TestLookup_References(t *testing.T) {
 }
 
 func TestLookup_Refusals(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	gone := register(t, c, "gone")
 	if _, err := c.Deregister(t.Context(), gone.ARN, noon); err != nil {
 		t.Fatal(err)
@@ -137,15 +138,15 @@ func TestLookup_Refusals(t *testing.T) {
 }
 
 func TestDeregister_MakesInactive(t *testing.T) {
-	store := &memory{}
+	store := &storetest.Memory{}
 	c := open(t, store)
 	register(t, c, "web")
 	if _, err := c.Deregister(t.Context(), "web:1", noon); err != nil {
 		t.Fatal(err)
 	}
-	events := len(store.events)
+	events := len(store.Events)
 	again, err := c.Deregister(t.Context(), "web:1", noon.Add(time.Hour))
-	if err != nil || again.Status != Inactive || !again.DeregisteredAt.Equal(noon) || len(store.events) != events {
+	if err != nil || again.Status != Inactive || !again.DeregisteredAt.Equal(noon) || len(store.Events) != events {
 		t.Errorf("again: %v, %v", again.DeregisteredAt, err)
 	}
 	wantError(t, again.Usable(), "ClientException: TaskDefinition is inactive")
@@ -158,7 +159,7 @@ func TestDeregister_MakesInactive(t *testing.T) {
 }
 
 func TestList_SortsByFamilyThenRevision(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	for _, f := range []string{"web", "api", "web", "web-admin"} {
 		register(t, c, f)
 	}
@@ -188,7 +189,7 @@ func TestList_SortsByFamilyThenRevision(t *testing.T) {
 }
 
 func TestFamilies_PrefixAndStatus(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	for _, f := range []string{"web", "web", "web-admin", "api"} {
 		register(t, c, f)
 	}
@@ -208,7 +209,7 @@ func TestFamilies_PrefixAndStatus(t *testing.T) {
 }
 
 func TestDelete_Failures(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	register(t, c, "web")
 	_, failures, err := c.Delete(t.Context(), []string{"web", "web:2", "web:1"}, noon)
 	if err != nil {
@@ -227,7 +228,7 @@ func TestDelete_Failures(t *testing.T) {
 }
 
 func TestPurge_WaitsUntilNothingRefers(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	r := register(t, c, "web")
 	if _, err := c.Deregister(t.Context(), r.ARN, noon); err != nil {
 		t.Fatal(err)
@@ -250,7 +251,7 @@ func TestPurge_WaitsUntilNothingRefers(t *testing.T) {
 }
 
 func TestOpen_FindsWhatWasRegistered(t *testing.T) {
-	store := &memory{}
+	store := &storetest.Memory{}
 	c := open(t, store)
 	before, err := c.Register(t.Context(), append(doc(t, func(d object) { d["cpu"] = ".25 vCPU" }), "\n\n"...),
 		[]Tag{{"a", "b"}}, "me", noon)
@@ -269,7 +270,7 @@ func TestOpen_FindsWhatWasRegistered(t *testing.T) {
 }
 
 func TestRegister_Tags(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	tagged := doc(t, func(d object) { d["tags"] = []any{object{"key": "from", "value": "document"}} })
 	for _, given := range [][]Tag{nil, {{"from", "call"}}} {
 		r, err := c.Register(t.Context(), tagged, given, "", noon)
@@ -299,7 +300,7 @@ func TestRegister_Tags(t *testing.T) {
 }
 
 func TestRegister_ConcurrentlyGivesEveryNumberOnce(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	text := doc(t)
 	var wg sync.WaitGroup
 	for range 20 {
@@ -317,7 +318,7 @@ func TestRegister_ConcurrentlyGivesEveryNumberOnce(t *testing.T) {
 }
 
 func TestRegister_CompatibilitiesAndAttributes(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	fargate := register(t, c, "web")
 	if !slices.Equal(fargate.Compatibilities, []string{"EC2", "FARGATE"}) || !slices.Contains(fargate.RequiresAttributes, "ecs.capability.task-eni") {
 		t.Errorf("got %v, %v", fargate.Compatibilities, fargate.RequiresAttributes)

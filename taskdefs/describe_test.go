@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+
+	"drydock/store/storetest"
 )
 
 // golden compares an answer with a file, indented.
@@ -30,7 +32,7 @@ func golden(t *testing.T, file string, answer json.RawMessage) {
 }
 
 func TestDescribe_FillsInDefaults(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	r, err := c.Register(t.Context(), doc(t, func(d object) {
 		d["tags"] = []any{object{"key": "team", "value": "shop"}}
 		first(d)["healthCheck"] = object{"command": []any{"CMD-SHELL", "curl -f http://localhost:3000/health || exit 1"}, "retries": 5}
@@ -47,7 +49,7 @@ func TestDescribe_FillsInDefaults(t *testing.T) {
 }
 
 func TestDescribe_BridgeAndVolumes(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	r, err := c.Register(t.Context(), doc(t, ec2, func(d object) {
 		d["volumes"] = []any{object{"name": "scratch"}, object{"name": "efs", "efsVolumeConfiguration": object{"fileSystemId": "fs-1"}}}
 		first(d)["portMappings"] = []any{object{"containerPort": 3000}, object{"containerPortRange": "8000-8010"}, object{"containerPort": 53, "hostPort": 53, "protocol": "udp"}}
@@ -82,7 +84,7 @@ func TestDescribe_HostPortZeroIsTheContainerPortWithItsOwnNetwork(t *testing.T) 
 
 // TestDescribe_CanBeRegisteredAgain: what deploy tools do: describe, change the image, register.
 func TestDescribe_CanBeRegisteredAgain(t *testing.T) {
-	c := open(t, &memory{})
+	c := open(t, &storetest.Memory{})
 	answer, err := Describe(register(t, c, "web"))
 	if err != nil {
 		t.Fatal(err)

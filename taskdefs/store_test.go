@@ -1,65 +1,20 @@
 package taskdefs
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
-	"drydock/timeline"
+	"drydock/store/storetest"
 )
-
-// memory is a Store that survives the catalogue.
-type memory struct {
-	seq    int64
-	rows   map[string][]byte
-	events []timeline.Event
-	err    error // answer of the next Commit
-}
-
-func (m *memory) NextSeq() int64 { m.seq++; return m.seq }
-
-func (m *memory) Load(_ context.Context, kind string, each func(string, []byte) error) error {
-	for key, doc := range m.rows {
-		if name, ok := strings.CutPrefix(key, kind+"/"); ok {
-			if err := each(name, doc); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *memory) Commit(_ context.Context, rows map[string]any, events []timeline.Event) error {
-	if m.err != nil {
-		return m.err
-	}
-	if m.rows == nil {
-		m.rows = map[string][]byte{}
-	}
-	for key, doc := range rows {
-		if doc == nil {
-			delete(m.rows, key)
-			continue
-		}
-		text, err := json.Marshal(doc)
-		if err != nil {
-			return err
-		}
-		m.rows[key] = text
-	}
-	m.events = append(m.events, events...)
-	return nil
-}
 
 var (
 	noon    = time.Date(2026, 5, 4, 12, 0, 0, 250e6, time.UTC)
 	errFull = errors.New("disk full")
 )
 
-func open(t *testing.T, store *memory) *Catalogue {
+func open(t *testing.T, store *storetest.Memory) *Catalogue {
 	t.Helper()
 	c, err := Open(t.Context(), store, "us-east-1", "123456789012")
 	if err != nil {
