@@ -9,6 +9,7 @@ import (
 
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/timeline/timelinetest"
 )
 
 func refusal(err error) string {
@@ -332,7 +333,7 @@ func TestPaceAWS_GapsOfARollingStep(t *testing.T) {
 		w.steady(10 * time.Minute)
 		at := map[string]time.Time{}
 		for _, e := range w.web().Events {
-			switch m := shorten(e.Message); {
+			switch m := timelinetest.ShortenIDs(e.Message); {
 			case strings.Contains(m, "has stopped 1 running"):
 				at["stopped"] = e.CreatedAt
 			case strings.Contains(m, "deregistered"):

@@ -137,28 +137,9 @@ func drawRigStrategy(t *rapid.T) (in orchestrator.StrategyInput) {
 // against the scheduler, with fakes around it that look at all that it does. The invariants
 // are checked at every transaction and every action; in the end, when the faults have stopped
 // and good deployments were made, everything settles and nothing is left over.
-// The sequences are the same every time, unless asked otherwise: see sequences.
+// The sequences are the same every time, unless asked otherwise: see timelinetest.Play.
 func TestProperty_TheSchedulerAlone(t *testing.T) {
-	timelinetest.Sequences(t, 100, 50_000)
-	if !timelinetest.Long {
-		playAll(t)
-		return
-	}
-	for range 2 { // side by side, each from a seed of its own
-		t.Run("", func(t *testing.T) { t.Parallel(); playAll(t) })
-	}
-}
-
-func playAll(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		config := drawRig.Draw(rt, "config")
-		steps := rapid.SliceOfN(drawRigStep, 1, 14).Draw(rt, "steps")
-		var faults []string
-		timelinetest.Bubble(t, func(t *testing.T) { faults = playRig(t, config, steps) })
-		if len(faults) > 0 {
-			rt.Fatalf("%+v\n%v\n%s", config, steps, strings.Join(faults, "\n"))
-		}
-	})
+	timelinetest.Play(t, 100, 50_000, drawRig, drawRigStep, 14, playRig)
 }
 
 // playRig plays one sequence and returns what was broken.
@@ -420,7 +401,7 @@ func (p *rigPlayer) state() string {
 			fmt.Fprintln(&out)
 		}
 		for n, e := range row.Events[:min(len(row.Events), 12)] {
-			fmt.Fprintf(&out, "  %d %s %s\n", n, e.CreatedAt.Format("02 15:04:05.000"), shorten(e.Message))
+			fmt.Fprintf(&out, "  %d %s %s\n", n, e.CreatedAt.Format("02 15:04:05.000"), timelinetest.ShortenIDs(e.Message))
 		}
 	}
 	for _, t := range snapshot.Tasks {

@@ -174,29 +174,12 @@ func (w *world) said() []string {
 	var out []string
 	events := w.web().Events
 	for n := len(events) - 1; n >= 0; n-- {
-		out = append(out, shorten(events[n].Message))
+		out = append(out, timelinetest.ShortenIDs(events[n].Message))
 	}
 	return out
 }
 
 func (w *world) story() string { return strings.Join(w.said(), "\n") }
-
-// shorten replaces ids by what they stand for, so that events compare.
-func shorten(message string) string {
-	words := strings.Fields(message)
-	for n, word := range words {
-		bare := strings.Trim(word, "().,:")
-		switch {
-		case strings.HasPrefix(bare, "ecs-svc/"):
-			words[n] = strings.Replace(word, bare, "D", 1)
-		case len(bare) == 32 && strings.Trim(bare, "0123456789abcdef") == "":
-			words[n] = strings.Replace(word, bare, "T", 1)
-		case strings.HasPrefix(bare, "arn:"):
-			words[n] = strings.Replace(word, bare, "G", 1)
-		}
-	}
-	return strings.Join(words, " ")
-}
 
 // fakeAlarms are alarms whose states a test sets; they look 2 minutes back.
 type fakeAlarms struct {

@@ -62,33 +62,14 @@ var (
 // TestProperty_InvariantsHold plays random sequences of API calls and faults, under load, and
 // checks the invariants all along. When the faults have stopped the service becomes steady
 // with the tasks that are desired. The sequences are the same every time, unless asked
-// otherwise: see sequences. One costs some 20 ms; orchestrator's TestProperty_TheSchedulerAlone
+// otherwise: see timelinetest.Play. One costs some 20 ms; orchestrator's TestProperty_TheSchedulerAlone
 // plays many more, without HTTP.
 func TestProperty_InvariantsHold(t *testing.T) {
 	checks := 150
 	if testing.Short() || timelinetest.Race {
 		checks = 75
 	}
-	timelinetest.Sequences(t, checks, 10_000)
-	if !timelinetest.Long {
-		playAll(t)
-		return
-	}
-	for range 2 { // side by side, each from a seed of its own
-		t.Run("", func(t *testing.T) { t.Parallel(); playAll(t) })
-	}
-}
-
-func playAll(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		config := drawConfig.Draw(rt, "config")
-		steps := rapid.SliceOfN(drawStep, 1, 12).Draw(rt, "steps")
-		var faults []string
-		timelinetest.Bubble(t, func(t *testing.T) { faults = play(t, config, steps) })
-		if len(faults) > 0 {
-			rt.Fatalf("%+v\n%v\n%s", config, steps, strings.Join(faults, "\n"))
-		}
-	})
+	timelinetest.Play(t, checks, 10_000, drawConfig, drawStep, 12, play)
 }
 
 // play plays one sequence and returns what was broken.

@@ -10,6 +10,7 @@ import (
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
 	"drydock/timeline"
+	"drydock/timeline/timelinetest"
 )
 
 // The traces of real accounts that the pace aws imitates: what happened, in this order, and how
@@ -52,7 +53,7 @@ func (b *bubble) follow(since time.Time, trace []traced) {
 var address = regexp.MustCompile(`\b10\.\d+\.\d+\.\d+:80`)
 
 func says(e timeline.Event, what string) bool {
-	message := address.ReplaceAllString(shortenIDs(e.Message), "A")
+	message := address.ReplaceAllString(timelinetest.ShortenIDs(e.Message), "A")
 	_, rest, ok := strings.Cut(message, ") ")
 	return strings.HasPrefix(message, what) || ok && e.Kind == timeline.ServiceEvent && strings.Contains(") "+rest, ") "+what)
 }

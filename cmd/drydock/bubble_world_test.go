@@ -125,39 +125,31 @@ type lifeEngine struct {
 	store *lifeStore
 }
 
-func (e lifeEngine) Run(ctx context.Context, spec orchestrator.TaskSpec) error {
+func (e lifeEngine) unlessDead(ask func() error) error {
 	if e.store.isDead() {
 		return errDead
 	}
-	return e.Fake.Run(ctx, spec)
+	return ask()
+}
+
+func (e lifeEngine) Run(ctx context.Context, spec orchestrator.TaskSpec) error {
+	return e.unlessDead(func() error { return e.Fake.Run(ctx, spec) })
 }
 
 func (e lifeEngine) Stop(ctx context.Context, task string) error {
-	if e.store.isDead() {
-		return errDead
-	}
-	return e.Fake.Stop(ctx, task)
+	return e.unlessDead(func() error { return e.Fake.Stop(ctx, task) })
 }
 
 func (e lifeEngine) Remove(ctx context.Context, task string) error {
-	if e.store.isDead() {
-		return errDead
-	}
-	return e.Fake.Remove(ctx, task)
+	return e.unlessDead(func() error { return e.Fake.Remove(ctx, task) })
 }
 
 func (e lifeEngine) Warm(ctx context.Context, spec orchestrator.WarmSpec) error {
-	if e.store.isDead() {
-		return errDead
-	}
-	return e.Fake.Warm(ctx, spec)
+	return e.unlessDead(func() error { return e.Fake.Warm(ctx, spec) })
 }
 
 func (e lifeEngine) Cool(ctx context.Context, id string) error {
-	if e.store.isDead() {
-		return errDead
-	}
-	return e.Fake.Cool(ctx, id)
+	return e.unlessDead(func() error { return e.Fake.Cool(ctx, id) })
 }
 
 // inBubble runs a test in virtual time: a service behind a load balancer, steady. Broken
@@ -561,28 +553,12 @@ func (b *bubble) steady(most time.Duration) {
 func (b *bubble) said() []string {
 	var out []string
 	for _, e := range slices.Backward(b.web().Events) {
-		out = append(out, shortenIDs(e.Message))
+		out = append(out, timelinetest.ShortenIDs(e.Message))
 	}
 	return out
 }
 
 func (b *bubble) story() string { return strings.Join(b.said(), "\n") }
-
-func shortenIDs(message string) string {
-	words := strings.Fields(message)
-	for n, word := range words {
-		bare := strings.Trim(word, "().,:")
-		switch {
-		case strings.HasPrefix(bare, "ecs-svc/"):
-			words[n] = strings.Replace(word, bare, "D", 1)
-		case len(bare) == 32 && strings.Trim(bare, "0123456789abcdef") == "":
-			words[n] = strings.Replace(word, bare, "T", 1)
-		case strings.HasPrefix(bare, "arn:"):
-			words[n] = strings.Replace(word, bare, "G", 1)
-		}
-	}
-	return strings.Join(words, " ")
-}
 
 // failures returns the outcomes that failed since a time.
 func (b *bubble) failures(since time.Time) []timeline.Outcome {
