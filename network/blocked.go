@@ -23,51 +23,15 @@ func (rs RuleSet) blocked(from netip.Addr, to netip.AddrPort) string {
 	if !known || !ok || slices.Contains(rs.Closed, to.Addr()) {
 		return ""
 	}
-	port := fmt.Sprintf("tcp/%d", to.Port())
-	if rules, pass := rs.passes(balancer, task.Address, to.Port(), true); !pass {
-		return fmt.Sprintf("no outbound rule of the load balancer's %s lets %s out to %s%s", rs.groupsOf(balancer), port, task.Address, nearest(rules, to.Port(), "outbound"))
+	t := traffic{rs, from, to.Addr(), "tcp", int(to.Port())}
+	if v := t.check(balancer, true, task.Address); !v.Allowed {
+		return fmt.Sprintf("no outbound rule of the load balancer's %s lets tcp/%d out to %s%s", rs.groupsOf(balancer), t.port, task.Address, nearest(v.Rule, "outbound"))
 	}
-	if rules, pass := rs.passes(task, balancer.Address, to.Port(), false); !pass {
-		return fmt.Sprintf("no inbound rule of the task's %s lets %s in from the load balancer (%s, in %s)%s",
-			rs.groupsOf(task), port, balancer.Address, rs.groupsOf(balancer), nearest(rules, to.Port(), "inbound"))
+	if v := t.check(task, false, balancer.Address); !v.Allowed {
+		return fmt.Sprintf("no inbound rule of the task's %s lets tcp/%d in from the load balancer (%s, in %s)%s",
+			rs.groupsOf(task), t.port, balancer.Address, rs.groupsOf(balancer), nearest(v.Rule, "inbound"))
 	}
 	return ""
-}
-
-// passes reports whether one of a member's groups lets TCP to a port from or to a peer pass, and
-// returns the rules that were looked at.
-func (rs RuleSet) passes(m Member, peer netip.Addr, port uint16, egress bool) (seen []Rule, pass bool) {
-	for _, id := range m.Groups {
-		g, _ := rs.group(id)
-		if g.Open && !egress {
-			return nil, true
-		}
-		for _, r := range g.Rules {
-			if r.Egress != egress {
-				continue
-			}
-			seen = append(seen, r)
-			if r.covers(port) && rs.isPeer(r, peer) {
-				return seen, true
-			}
-		}
-	}
-	return seen, false
-}
-
-// covers reports whether the rule is about TCP to that port.
-func (r Rule) covers(port uint16) bool {
-	return r.Protocol == AllProtocols || r.Protocol == "tcp" && r.FromPort <= int(port) && int(port) <= r.ToPort
-}
-
-// isPeer reports whether an address is what the rule names as its peer.
-func (rs RuleSet) isPeer(r Rule, a netip.Addr) bool {
-	if r.SourceGroup != "" {
-		g, _ := rs.group(r.SourceGroup)
-		return slices.Contains(g.Members, a)
-	}
-	p, err := netip.ParsePrefix(r.CIDR)
-	return err == nil && p.Contains(a)
 }
 
 // groupsOf names a member's groups: "security group sg-1 (shut)".
@@ -84,11 +48,10 @@ func (rs RuleSet) groupsOf(m Member) string {
 	return word + strings.Join(names, ", ")
 }
 
-// nearest names the rule that comes closest to the port: one for it from somebody else, else any.
-func nearest(rules []Rule, port uint16, way string) string {
-	if len(rules) == 0 {
+// nearest names the rule that comes closest, if there is one.
+func nearest(r Rule, way string) string {
+	if r.ID == "" {
 		return ": it has no " + way + " rule"
 	}
-	r := rules[max(0, slices.IndexFunc(rules, func(r Rule) bool { return r.covers(port) }))]
 	return fmt.Sprintf("; the nearest is %s (%s)", r, r.ID)
 }

@@ -58,9 +58,11 @@ type traffic struct {
 	port     int
 }
 
-// check looks for a rule of m's groups in one direction that allows the traffic.
+// check looks for a rule of m's groups in one direction that allows the traffic. The nearest
+// that does not is one for the same port with another peer, else one for the same peer, else any.
 func (t traffic) check(m Member, egress bool, peer netip.Addr) Verdict {
 	var nearest Rule
+	closest := neither
 	for _, id := range m.Groups {
 		g, _ := t.rs.group(id)
 		if g.Open && !egress {
@@ -70,23 +72,35 @@ func (t traffic) check(m Member, egress bool, peer netip.Addr) Verdict {
 			if r.Egress != egress {
 				continue
 			}
-			byPort, byPeer := t.portMatches(r), t.rs.peerMatches(r, peer)
-			if byPort && byPeer {
+			c := t.closeness(r, peer)
+			if c == exact {
 				return Verdict{Allowed: true, Rule: r, Reason: fmt.Sprintf("%s allows %s", g.ID, r)}
 			}
-			if nearest.ID == "" || byPeer {
-				nearest = r
+			if nearest.ID == "" || c > closest {
+				nearest, closest = r, c
 			}
 		}
 	}
 	return t.refused(m, egress, peer, nearest)
 }
 
-func (t traffic) portMatches(r Rule) bool {
-	if r.Protocol == AllProtocols {
-		return true
+// How close a rule comes to allowing a connection.
+const (
+	neither = iota
+	samePeer
+	samePort
+	exact
+)
+
+func (t traffic) closeness(r Rule, peer netip.Addr) int {
+	c := neither
+	if t.rs.peerMatches(r, peer) {
+		c = samePeer
 	}
-	return r.Protocol == t.protocol && r.FromPort <= t.port && t.port <= r.ToPort
+	if r.Protocol == AllProtocols || r.Protocol == t.protocol && r.FromPort <= t.port && t.port <= r.ToPort {
+		c += samePort
+	}
+	return c
 }
 
 func (rs RuleSet) peerMatches(r Rule, peer netip.Addr) bool {

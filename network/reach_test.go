@@ -45,7 +45,7 @@ func TestReach(t *testing.T) {
 	}{
 		{"allowed by group", lb, web, 80, true, tasks.ID + " allows tcp/80 from " + alb.ID},
 		{"other port", lb, web, 3000, false, "no ingress rule of " + tasks.ID + " matches tcp/3000 from " + alb.ID + "; nearest: tcp/80 from " + alb.ID},
-		{"other group", free, web, 80, false, "no ingress rule of " + tasks.ID + " matches tcp/80 from sg-adopted; nearest: tcp/22 from 10.0.0.0/8"},
+		{"other group", free, web, 80, false, "no ingress rule of " + tasks.ID + " matches tcp/80 from sg-adopted; nearest: tcp/80 from " + alb.ID},
 		{"from outside", out, web, 22, true, tasks.ID + " allows tcp/22 from 10.0.0.0/8"},
 		{"adopted", web, free, 9, true, "sg-adopted was adopted without rules and lets everything in"},
 		{"no egress", closed, free, 9, false, "no egress rule of " + shut.ID + " matches tcp/9 to sg-adopted"},
