@@ -193,3 +193,12 @@ func deploymentData(s *Service, d *Deployment) map[string]string {
 		"taskDefinition": d.Revision.TaskDefinition, "rolloutState": d.RolloutState,
 	}
 }
+
+// backoff returns the delay before the next start after n failures in a row.
+func backoff(first, most time.Duration, n int) time.Duration {
+	d := first
+	for ; n > 1 && d < most; n-- {
+		d *= 2
+	}
+	return min(d, most)
+}
