@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"drydock/alb"
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
 	"drydock/timeline"
@@ -300,6 +301,30 @@ func TestDelete_DrainsThenGoesInactive(t *testing.T) {
 		}
 		if !w.eventually(time.Minute, func() bool { return w.web().Status == orchestrator.ServiceInactive && len(w.tasks()) == 0 }) {
 			t.Errorf("status = %s, %d tasks:\n%s", w.web().Status, len(w.tasks()), w.story())
+		}
+	})
+}
+
+// TestDeploy_ReplacesTasksThatWereDeregisteredByHand: they never become healthy, and nothing condemns
+// them; a deployment that has no room but theirs stops them all the same.
+func TestDeploy_ReplacesTasksThatWereDeregisteredByHand(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.create(service{desired: 2, min: 50, max: 100, balanced: true})
+		w.steady(time.Minute)
+		for _, task := range w.tasks() {
+			for _, k := range task.TargetKeys() {
+				w.balancer.DeregisterTargets(t.Context(), k.TargetGroup, []alb.Target{{ID: k.ID, Port: k.Port}})
+			}
+		}
+		time.Sleep(time.Minute)
+		old := w.tasks()
+		if len(old) != 2 {
+			t.Fatalf("%d tasks", len(old))
+		}
+		w.redeploy()
+		w.steady(10 * time.Minute)
+		if now := arns(w.tasks()); len(now) != 2 || slices.Contains(now, old[0].ARN) || slices.Contains(now, old[1].ARN) {
+			t.Errorf("tasks %q, before %q", now, arns(old))
 		}
 	})
 }

@@ -178,7 +178,7 @@ func (p *planner) stuck(s *Service, out *decision, room int) bool {
 		if t.Status == Stopped {
 			continue
 		}
-		if _, bad := p.unhealthy(i); !bad && !p.healthy(i) {
+		if _, bad := p.unhealthy(i); !bad && !p.healthy(i) && !p.cutOff(i) {
 			return false
 		}
 	}

@@ -22,7 +22,7 @@ func (p *planner) decideOld(s *Service, out *decision) {
 				continue
 			}
 		case !p.healthy(i):
-			if _, bad := p.unhealthy(i); running-1 < out.min || !bad && !p.surplus(s, t, out) {
+			if _, bad := p.unhealthy(i); running-1 < out.min || !bad && !p.cutOff(i) && !p.surplus(s, t, out) {
 				continue
 			}
 			running--
@@ -38,6 +38,13 @@ func (p *planner) decideOld(s *Service, out *decision) {
 		}
 		out.add(stopDecision{i, nil})
 	}
+}
+
+// cutOff reports whether somebody else has deregistered targets of a task: it never becomes healthy
+// again, since they are registered once (ECS-449).
+func (p *planner) cutOff(i int) bool {
+	t := p.tasks[i]
+	return t.live() && t.Registered && !p.standing(i).allRegistered()
 }
 
 // surplus reports whether an older deployment has more tasks than it is to keep.
