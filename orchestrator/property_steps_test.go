@@ -12,6 +12,7 @@ import (
 	"drydock/alb"
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
+	"drydock/taskdefs"
 )
 
 // rigStep is one thing that happens in a random sequence, and how long the sequence waits after it.
@@ -26,7 +27,7 @@ func (s rigStep) String() string { return fmt.Sprintf("%s %d %d, wait %s", s.do,
 
 // rigSteps are what a step does. What is there twice happens more often.
 var rigSteps = []string{
-	"scale", "scale", "deploy", "deploy", "deploy bad", "force", "percent", "breaker", "grace", "strategy", "alarms", "delete", "create",
+	"scale", "scale", "autoscale", "deploy", "deploy", "deploy bad", "delete definitions", "force", "percent", "breaker", "grace", "strategy", "alarms", "delete", "create",
 	"run-task", "stop-task", "protect", "stop-deployment", "continue", "deregister", "weights",
 	"crash", "crash", "oom", "vanish", "killed", "ill", "ill", "pause", "unpause", "bounce", "disconnect", "sick", "docker", "retag",
 	"engine", "balancer", "network", "store", "events", "kill", "kill", "killed at a commit", "killed at a commit", "alarm", "hook", "jump", "wait",
@@ -214,6 +215,22 @@ func (p *rigPlayer) deploy(s rigService, behaviour string) {
 	}
 }
 
+// deleteDefinitions deregisters the newest revisions of a service's task definition, and deletes all
+// that are: who needs one keeps it.
+func (p *rigPlayer) deleteDefinitions(s rigService, count int) {
+	for _, status := range []string{taskdefs.Active, taskdefs.Inactive} {
+		arns := p.life.defs.List(taskdefs.List{Family: s.name, Status: status, Descending: true})
+		for _, arn := range arns[:min(count, len(arns))] {
+			if status == taskdefs.Active {
+				p.life.defs.Deregister(p.t.Context(), arn, time.Now())
+			} else {
+				p.life.defs.Delete(p.t.Context(), []string{arn}, time.Now())
+			}
+		}
+	}
+	p.life.defs.Purge(p.t.Context(), p.life.c.RefersTo, time.Now())
+}
+
 // change does what changes a service, and reports whether it knows the step.
 func (p *rigPlayer) change(s rigService, step rigStep) bool {
 	n := step.n
@@ -221,6 +238,11 @@ func (p *rigPlayer) change(s rigService, step rigStep) bool {
 	case "scale":
 		count := n % 4
 		p.update(s, func(in *orchestrator.ServiceInput) { in.DesiredCount = &count })
+	case "autoscale":
+		count := n % 4
+		p.update(s, func(in *orchestrator.ServiceInput) { in.DesiredCount, in.Automatic = &count, true })
+	case "delete definitions":
+		p.deleteDefinitions(s, 1+n%3)
 	case "deploy":
 		p.deploy(s, []string{"good", "good", "good", "slow"}[n%4])
 	case "deploy bad":
