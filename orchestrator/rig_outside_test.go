@@ -58,6 +58,14 @@ func (e rigEngine) List(ctx context.Context) (list []orchestrator.TaskObservatio
 	return list, err
 }
 
+func (e rigEngine) Observe(ctx context.Context, what orchestrator.Change) (tasks []orchestrator.TaskObservation, namespaces []orchestrator.WarmObservation, err error) {
+	if e.l.trouble("engine") == loses {
+		return e.Fake.Observe(ctx, what)
+	}
+	err = e.l.try(ctx, "engine", func() error { tasks, namespaces, err = e.Fake.Observe(ctx, what); return err })
+	return tasks, namespaces, err
+}
+
 func (e rigEngine) Warm(ctx context.Context, spec orchestrator.WarmSpec) error {
 	return e.l.try(ctx, "engine", func() error { return e.Fake.Warm(ctx, spec) })
 }
