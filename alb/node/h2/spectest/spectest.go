@@ -21,7 +21,7 @@ const cases = 146
 // GET / with a body of some bytes.
 func Run(t *testing.T, addr netip.AddrPort) {
 	t.Helper()
-	c := &config.Config{Host: addr.Addr().String(), Port: int(addr.Port()), Path: "/", Timeout: 2 * time.Second,
+	c := &config.Config{Host: addr.Addr().String(), Port: int(addr.Port()), Path: "/", Timeout: 10 * time.Second,
 		MaxHeaderLen: 4000, TLS: true, Insecure: true, Strict: true}
 	passed := 0
 	for _, group := range []*spec.TestGroup{generic.Spec(), http2.Spec(), hpack.Spec()} {
