@@ -38,4 +38,5 @@ const (
 	spliceWait        = 100 * time.Millisecond // a tunnel without bytes for so long is not spliced any more
 	clientBuffer      = 4 << 10
 	targetBuffer      = 72 << 10 // 64 KiB of body, and its head
+	headRoom          = 4 << 10  // of it, for what is read at first of a response that may be large
 )

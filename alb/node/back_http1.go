@@ -34,9 +34,11 @@ type http1Back struct {
 	below   syscall.RawConn // TCP only, also below TLS
 	peek    func(fd uintptr)
 	talk    func(fd uintptr) bool
+	more    func(fd uintptr)
 	quiet   bool      // result of peek: open, and nothing to read
 	readErr error     // result of talk
 	armed   time.Time // read deadline that is set; zero: it may be anything
+	large   bool      // the last response was: the next one may be
 
 	// Of the exchange at hand.
 	leaf     *[clientBuffer]byte // what is sent
@@ -51,8 +53,9 @@ type http1Back struct {
 	complete bool // finish was called
 	firstAt  time.Time
 	scanned  int
-	interim  int // bytes of heads that were swallowed
-	status   int // of the final response, once its head is here
+	interim  int  // bytes of heads that were swallowed
+	full     bool // the first read has filled what little room it had
+	status   int  // of the final response, once its head is here
 	reusable bool
 	body     body
 }
@@ -65,7 +68,7 @@ var (
 func newHTTP1Back(p *pool, conn net.Conn, count *connectionTally) *http1Back {
 	u := &http1Back{pool: p, conn: conn, rd: reader{conn: conn}, uses: 1, count: count}
 	if u.raw, u.below = rawOf(conn), rawOf(conn); u.raw != nil {
-		u.talk = u.converse
+		u.talk, u.more = u.converse, u.readMore
 	} else if session, ok := conn.(*tls.Conn); ok {
 		u.below = rawOf(session.NetConn())
 	}
@@ -123,7 +126,7 @@ func (u *http1Back) justEnded(within time.Duration) bool {
 
 func (u *http1Back) begin(h *head, size int64, patience time.Duration) error {
 	u.patience, u.chunked, u.headOnly = patience, size < 0, string(h.method) == "HEAD"
-	u.began, u.complete, u.reusable, u.firstAt, u.scanned, u.interim, u.status = false, false, false, time.Time{}, 0, 0, 0
+	u.began, u.complete, u.reusable, u.full, u.firstAt, u.scanned, u.interim, u.status = false, false, false, false, time.Time{}, 0, 0, 0
 	u.upgrade = slices.ContainsFunc(h.fields, func(f field) bool { return f.kind == fieldUpgrade })
 	u.body.start(&u.rd, noBody, 0)
 	u.leaf = leaves.Get().(*[clientBuffer]byte)
@@ -216,11 +219,15 @@ func (u *http1Back) start() (unsent []byte) {
 	return unsent
 }
 
-// hear makes the page ready to be read into. What was to be sent has been.
+// hear makes the page ready to be read into. What was to be sent has been. Where the last response was
+// large the first read takes little of this one, for the kernel to move the rest.
 func (u *http1Back) hear() {
 	if u.rd.buf == nil {
 		u.lend()
 		u.rd.buf, u.rd.r, u.rd.w = u.page[:], 0, 0
+		if u.large {
+			u.rd.buf = u.page[:headRoom]
+		}
 	}
 }
 
@@ -320,8 +327,28 @@ func (u *http1Back) converse(fd uintptr) bool {
 		u.readErr = io.EOF
 	default:
 		u.rd.w += n
+		u.full = u.large && u.rd.w == len(u.rd.buf)
 	}
 	return true
+}
+
+// foresee notes whether the kernel will move most of the body. If it was thought to and will not, what
+// else is here is read, so that it goes on in one piece.
+func (u *http1Back) foresee(f framing, length int64) {
+	u.large = u.raw != nil && f == byLength && length >= spliceAbove+targetBuffer
+	if !u.large && u.full && f != noBody {
+		u.raw.Control(u.more) // fails if the next read does
+	}
+}
+
+func (u *http1Back) readMore(fd uintptr) {
+	n, e := rawRead(fd, u.rd.buf[u.rd.w:])
+	switch {
+	case e == 0:
+		u.rd.w += n // at the end it is 0, and the next read finds it again
+	case e != syscall.EAGAIN && e != syscall.EINTR:
+		u.rd.failed = os.NewSyscallError("read", e)
+	}
 }
 
 func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
@@ -346,6 +373,8 @@ func (u *http1Back) takeHead(p *response, text []byte) (final bool, err error) {
 	u.reusable = p.reusable(f)
 	u.body.start(&u.rd, f, length)
 	p.measure(f, length)
+	u.rd.widen()
+	u.foresee(f, length)
 	return true, nil
 }
 
@@ -408,7 +437,7 @@ func (u *http1Back) release(well bool) {
 	if u.chunk != nil {
 		pages.Put(u.chunk)
 	}
-	u.leaf, u.page, u.chunk, u.out, u.rd.buf, u.rd.r, u.rd.w = nil, nil, nil, nil, nil, 0, 0
+	u.leaf, u.page, u.chunk, u.out, u.rd = nil, nil, nil, nil, reader{conn: u.conn}
 	if keep {
 		u.pool.put(u, time.Now(), u.patience)
 	} else {

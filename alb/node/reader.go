@@ -11,9 +11,10 @@ import (
 // reader reads from a connection into one buffer that parsers look at in place.
 // Slices of it stay valid until the next fill that has to make room.
 type reader struct {
-	conn net.Conn
-	buf  []byte
-	r, w int // unread bytes are buf[r:w]
+	conn   net.Conn
+	buf    []byte // may have a capacity beyond its length, to be used once it is full
+	r, w   int    // unread bytes are buf[r:w]
+	failed error  // of a read that nobody waited for: the next one's
 }
 
 var (
@@ -41,6 +42,10 @@ func (r *reader) fill(limit int) error {
 
 // read reads once into the room that there is.
 func (r *reader) read() error {
+	if err := r.failed; err != nil {
+		r.failed = nil
+		return err
+	}
 	n, err := r.conn.Read(r.buf[r.w:])
 	r.w += n
 	if n > 0 {
@@ -56,7 +61,7 @@ func (r *reader) room(limit int) error {
 	if r.r == r.w {
 		r.r, r.w = 0, 0
 	}
-	if r.w < len(r.buf) {
+	if r.w < len(r.buf) || r.widen() {
 		return nil
 	}
 	if r.r > 0 {
@@ -73,10 +78,17 @@ func (r *reader) room(limit int) error {
 	return nil
 }
 
+// widen makes all of the buffer room, and reports whether that is more than before.
+func (r *reader) widen() bool {
+	before := len(r.buf)
+	r.buf = r.buf[:cap(r.buf)]
+	return len(r.buf) > before
+}
+
 // reserve makes room behind the unread bytes, and leaves the bytes before them where they are:
 // slices of them stay valid.
 func (r *reader) reserve() {
-	if r.w < len(r.buf) {
+	if r.w < len(r.buf) || r.widen() {
 		return
 	}
 	grown := make([]byte, r.len()+clientBuffer)
