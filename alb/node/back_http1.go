@@ -309,7 +309,7 @@ func (u *http1Back) sendRest() error {
 func (u *http1Back) converse(fd uintptr) bool {
 	if !u.began {
 		p := u.start()
-		n, e := rawWrite(fd, p)
+		n, e := rawWrite(fd, p, 0)
 		if e != 0 {
 			n = 0
 		}

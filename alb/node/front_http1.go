@@ -60,6 +60,7 @@ type turn struct {
 	http11   bool
 	headOnly bool
 	broken   bool             // nothing can or may be sent any more
+	parting  bool             // what is sent now is the last
 	vecs     [3]syscall.Iovec // given to put
 	parts    int              // of vecs
 	wrote    int              // result of put

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 func (c *http1Conn) respond(p *response) error {
@@ -82,6 +84,14 @@ func (c *http1Conn) end([]field) error {
 		}
 		c.out = append(c.out, lastChunk...)
 	}
+	return c.flushLast()
+}
+
+// flushLast is flush for the end of a response. If it is the connection's last one, the end of the connection
+// travels with it.
+func (c *http1Conn) flushLast() error {
+	c.parting = !c.keep
+	defer func() { c.parting = false }()
 	return c.flush()
 }
 
@@ -89,7 +99,7 @@ func (c *http1Conn) say(a answer) error {
 	c.lend()
 	c.keep = c.keep && !c.ending()
 	c.out = appendAnswer(c.out[:0], a, time.Now(), c.keep, c.headOnly)
-	return c.flush()
+	return c.flushLast()
 }
 
 func (c *http1Conn) cut() {
@@ -138,10 +148,17 @@ func (c *http1Conn) sendNow(kept, p []byte, ending string) (int, error) {
 }
 
 func (c *http1Conn) putRaw(fd uintptr) {
-	n, e := rawWritev(fd, c.vecs[:c.parts])
+	parts, how := c.vecs[:c.parts], 0
+	if c.parting {
+		how = unix.MSG_MORE // the kernel waits for the end, which follows at once
+	}
+	n, e := rawWritev(fd, parts, how)
 	switch {
 	case e == 0:
 		c.wrote = n
+		if c.parting && n == sizeOf(parts) {
+			rawEnd(fd)
+		}
 	case e != syscall.EAGAIN && e != syscall.EINTR:
 		c.rawErr = os.NewSyscallError("write", e)
 	}

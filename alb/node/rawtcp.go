@@ -16,20 +16,31 @@ func rawRead(fd uintptr, p []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-func rawWrite(fd uintptr, p []byte) (int, syscall.Errno) {
+func rawWrite(fd uintptr, p []byte, how int) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
-		syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
+		uintptr(syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT|how), 0, 0)
 	return int(n), e
 }
 
 // rawWritev writes several parts at once.
-func rawWritev(fd uintptr, parts []syscall.Iovec) (int, syscall.Errno) {
+func rawWritev(fd uintptr, parts []syscall.Iovec, how int) (int, syscall.Errno) {
 	if len(parts) == 1 {
-		return rawWrite(fd, unsafe.Slice(parts[0].Base, parts[0].Len))
+		return rawWrite(fd, unsafe.Slice(parts[0].Base, parts[0].Len), how)
 	}
 	m := syscall.Msghdr{Iov: unsafe.SliceData(parts), Iovlen: uint64(len(parts))}
-	n, _, e := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m)), syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
+	n, _, e := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m)), uintptr(syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT|how))
 	return int(n), e
+}
+
+// rawEnd ends our side of a connection.
+func rawEnd(fd uintptr) { syscall.RawSyscall(syscall.SYS_SHUTDOWN, fd, syscall.SHUT_WR, 0) }
+
+// sizeOf is how many bytes parts have.
+func sizeOf(parts []syscall.Iovec) (n int) {
+	for i := range parts {
+		n += int(parts[i].Len)
+	}
+	return n
 }
 
 // iovec adds p to parts that are written together.

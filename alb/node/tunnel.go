@@ -273,7 +273,7 @@ func (e *tunnelEnd) write(p []byte, patience time.Duration) error {
 }
 
 func (e *tunnelEnd) putRaw(fd uintptr) {
-	if n, no := rawWrite(fd, e.out); no == 0 {
+	if n, no := rawWrite(fd, e.out, 0); no == 0 {
 		e.wrote = n
 	}
 }

@@ -89,7 +89,7 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 func (w *wire) putRaw(fd uintptr) {
-	n, e := rawWrite(fd, w.out)
+	n, e := rawWrite(fd, w.out, 0)
 	switch {
 	case e == 0:
 		w.wrote = n
