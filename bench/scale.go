@@ -50,15 +50,12 @@ func measureScale(ctx context.Context, b *bench) error {
 	return s.deleteService(ctx)
 }
 
-// grow takes the service from one size to another.
+// grow takes the service from one size to another. The plain containers are started before and
+// after: each start costs the engine more the more containers there are.
 func (b *bench) grow(ctx context.Context, s *stack, from, to int) error {
 	b.say("scale: from %d to %d tasks", from, to)
-	n := min(plainSample, to-from)
-	plain, err := b.docker.start(ctx, n)
+	before, err := b.plainStart(ctx, min(plainSample, to-from))
 	if err != nil {
-		return err
-	}
-	if err := b.docker.removeContainers(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -66,12 +63,26 @@ func (b *bench) grow(ctx context.Context, s *stack, from, to int) error {
 		return err
 	}
 	took := time.Since(began)
+	after, err := b.plainStart(ctx, min(plainSample, to-from))
+	if err != nil {
+		return err
+	}
+	b.say("scale: a plain container takes %.0f ms beside %d tasks, %.0f ms beside %d", before, from, after, to)
 	b.report.add(figure{Section: "scale", Name: fmt.Sprintf("from %d to %d healthy targets", from, to), Unit: "s", Rounds: []float64{took.Seconds()}})
 	b.report.add(figure{
 		Section: "scale", Name: "  the same, each task", Unit: "ms", Rounds: []float64{milliseconds(took) / float64(to-from)},
-		Peers: []peer{{Name: plainDocker, Rounds: []float64{milliseconds(plain) / float64(n)}}}, Aims: []aim{{Of: plainDocker, AtMost: coldAim}},
+		Peers: []peer{{Name: plainDocker, Rounds: []float64{(before + after) / 2}}}, Aims: []aim{{Of: plainDocker, AtMost: coldAim}},
 	})
 	return nil
+}
+
+// plainStart starts n plain containers and removes them. It returns the milliseconds for each.
+func (b *bench) plainStart(ctx context.Context, n int) (float64, error) {
+	took, err := b.docker.start(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	return milliseconds(took) / float64(n), b.docker.removeContainers(ctx)
 }
 
 // resize creates the service, or has it want another number of tasks.
