@@ -142,22 +142,24 @@ func newForeigners(p *program) *foreigners {
 	suffix := p.instance
 	f.add(p, "ecs-web-1-web-"+suffix, nil)
 	f.add(p, "drydock-foreign-"+suffix, map[string]string{"drydock.instance": "00000000", "com.amazonaws.ecs.container-name": "web"})
-	f.network = makeNetwork(p.T, "drydock-"+p.instance+"-vpc-foreign", "198.51.100.0/28")
+	var err error
+	if f.network, err = makeNetwork(p.T, "drydock-"+p.instance+"-vpc-foreign", "198.51.100.0/28"); err != nil {
+		p.Fatal(err)
+	}
 	return f
 }
 
 // makeNetwork makes a network that is not ours, until the test ends.
-func makeNetwork(t *testing.T, name, cidr string) (id string) {
+func makeNetwork(t *testing.T, name, cidr string) (id string, err error) {
 	t.Helper()
 	engine := dockerClient(t)
 	defer engine.Close()
 	made, err := engine.NetworkCreate(t.Context(), name, network.CreateOptions{Internal: true,
 		IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: cidr}}}})
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		t.Cleanup(func() { removeNetwork(t, made.ID) })
 	}
-	t.Cleanup(func() { removeNetwork(t, made.ID) })
-	return made.ID
+	return made.ID, err
 }
 
 func (f *foreigners) add(p *program, name string, labels map[string]string) {
