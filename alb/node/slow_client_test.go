@@ -238,12 +238,13 @@ func TestSlowClient_IsEndedByItsTimer(t *testing.T) {
 
 // A client may take as long as it likes, if it goes on before the idle timeout each time.
 func TestSlowClient_AnyByteStartsTheTimeoutAnew(t *testing.T) {
+	const idle = 25 * pause // less than the 30 pauses below together, and much more than one of them
 	s := newStack(t, shop(t))
-	s.attributes().IdleTimeout = slowIdle
+	s.attributes().IdleTimeout = idle
 	s.run()
 	began := time.Now()
 	c := s.dial().drip("POST / HTTP/1.1\r\n").send("Host: a.b\r\nTransfer-Encoding: chunked\r\n\r\n").drip("3\r\nabc\r\n0\r\n\r\n")
-	if got := c.status(); got != 200 || time.Since(began) < slowIdle {
+	if got := c.status(); got != 200 || time.Since(began) < idle {
 		t.Errorf("%d after %v", got, time.Since(began))
 	}
 }
