@@ -34,6 +34,7 @@ type http1Conn struct {
 	stop  bool
 	until time.Time // when the idle timeout ends
 	armed time.Time // read deadline that is set; zero: it may be anything
+	fresh bool      // no deadline is set, nor need be before the connection has to wait
 
 	raw    syscall.RawConn // TCP only
 	take   func(fd uintptr) bool
@@ -78,7 +79,7 @@ func newHTTP1Conn(l *listener, conn net.Conn, p peer) *http1Conn {
 	c := &http1Conn{node: l.node, listener: l, conn: conn, opened: time.Now(), peer: p}
 	c.rd.conn = conn
 	if c.raw = rawOf(conn); c.raw != nil {
-		c.take, c.put = c.takeRaw, c.putRaw
+		c.take, c.put, c.fresh = c.takeRaw, c.putRaw, true
 	}
 	if r := l.route.Load(); r != nil {
 		c.maxAge = r.lb.Attributes.ClientKeepAlive
@@ -210,10 +211,19 @@ func (c *http1Conn) park(early bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = !c.stop
-	if c.idle && (c.armed.After(c.until) || c.armed.Sub(now) < idle/2) {
+	if c.idle && !c.fresh && (c.armed.After(c.until) || c.armed.Sub(now) < idle/2) {
 		c.arm(c.until)
 	}
 	return c.idle
+}
+
+// armFresh arms a connection that has to wait for its first bytes.
+func (c *http1Conn) armFresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fresh = false; !c.stop { // else quit has set a deadline, which stands
+		c.arm(c.until)
+	}
 }
 
 func (c *http1Conn) arm(t time.Time) {
@@ -263,6 +273,9 @@ func (c *http1Conn) takeRaw(fd uintptr) bool {
 	case e == syscall.EAGAIN || e == syscall.EINTR:
 		recycle(c.rd.buf)
 		c.rd.buf = nil
+		if c.fresh {
+			c.armFresh()
+		}
 		return false
 	case e != 0:
 		c.rawErr = os.NewSyscallError("read", e)
@@ -270,6 +283,7 @@ func (c *http1Conn) takeRaw(fd uintptr) bool {
 		c.rawErr = io.EOF
 	default:
 		c.rd.w += n
+		c.fresh = false
 	}
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"time"
 )
@@ -233,6 +234,10 @@ func (x *exchange) hostPort(b []byte, q *request) []byte {
 }
 
 func clientAddr(a fmt.Stringer) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		p := tcp.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
 	p, err := netip.ParseAddrPort(a.String())
 	if err != nil {
 		return netip.AddrPortFrom(netip.IPv4Unspecified(), 0) // in-memory connections
