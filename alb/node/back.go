@@ -17,10 +17,10 @@ type back interface {
 	end(why int32)
 	// ended is the reason given to end, or endedNot.
 	ended() int32
-	// release lets go of the back. well says that the exchange came to its proper end
+	// release lets go of the back, now. well says that the exchange came to its proper end
 	// and that nothing speaks against another request on the same connection; whether there
 	// will be one is the back's decision.
-	release(well bool)
+	release(well bool, now time.Time)
 }
 
 // requestTaker takes the request: begin, write as often as needed, finish.
@@ -50,6 +50,8 @@ type responseSource interface {
 	awaitHead(p *response) error
 	// awaitBody waits until next would not have to wait.
 	awaitBody() error
+	// ready reports whether awaitBody is known not to wait.
+	ready() bool
 	// next returns the next bytes of the body, valid until the next call, and io.EOF after the
 	// last. Unless wait, it returns errAgain instead of waiting.
 	next(wait bool) ([]byte, error)

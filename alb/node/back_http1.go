@@ -400,8 +400,10 @@ func (u *http1Back) next(wait bool) ([]byte, error) {
 	return p, err
 }
 
+func (u *http1Back) ready() bool { return u.rd.len() > 0 || u.body.done() }
+
 func (u *http1Back) awaitBody() error {
-	if u.rd.len() > 0 || u.body.done() {
+	if u.ready() {
 		return nil
 	}
 	u.rd.reserve() // the head is still looked at
@@ -426,7 +428,7 @@ func (u *http1Back) end(why int32) {
 }
 
 // release keeps the connection if the request and the response are whole, or if nothing was sent.
-func (u *http1Back) release(well bool) {
+func (u *http1Back) release(well bool, now time.Time) {
 	keep := !u.began || well && u.reusable && u.body.done() && u.rd.len() == 0
 	if u.leaf != nil {
 		leaves.Put(u.leaf)
@@ -439,7 +441,7 @@ func (u *http1Back) release(well bool) {
 	}
 	u.leaf, u.page, u.chunk, u.out, u.rd = nil, nil, nil, nil, reader{conn: u.conn}
 	if keep {
-		u.pool.put(u, time.Now(), u.patience)
+		u.pool.put(u, now, u.patience)
 	} else {
 		u.pool.drop(u)
 	}

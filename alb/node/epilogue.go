@@ -67,7 +67,8 @@ func (x *exchange) close(well bool) {
 		}
 		x.node.followers.remove(b)
 	}
-	x.back.release(well)
+	x.o.End = time.Now()
+	x.back.release(well, x.o.End)
 	x.finish()
 }
 
@@ -114,7 +115,7 @@ func (u *http1Back) outlive() bool {
 func (u *http1Back) hush() { isTCP(u.conn).CloseWrite() }
 
 func (u *http1Back) follow(until time.Time, limit int64) (status int, bytes int64, err error) {
-	defer u.release(false)
+	defer u.release(false, time.Now())
 	var p response
 	u.until(until)
 	if u.status == 0 {

@@ -212,7 +212,9 @@ func (x *exchange) say(a answer) {
 // finish reports the outcome, once for each request.
 func (x *exchange) finish() {
 	o, s := &x.o, shapes[x.o.Cause]
-	o.End = time.Now()
+	if o.End.IsZero() {
+		o.End = time.Now()
+	}
 	o.ReceivedBytes, o.SentBytes = x.headBytes+x.front.received()+x.tunnelled[0], x.front.sent()+x.tunnelled[1]
 	if !s.request {
 		o.RequestTime = -1

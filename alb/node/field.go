@@ -121,12 +121,15 @@ func isCompliantName(b []byte) bool {
 // splitField cuts a header line into name and value. It accepts no whitespace before
 // the colon, no folded line, and no NUL or CR anywhere.
 func splitField(line []byte) (f field, ok bool) {
-	i := bytes.IndexByte(line, ':')
-	if i < 0 || !isToken(line[:i]) {
+	i := 0
+	for i < len(line) && tokenChars[line[i]] {
+		i++
+	}
+	if i == 0 || i == len(line) || line[i] != ':' {
 		return field{}, false
 	}
 	value := trimSpace(line[i+1:])
-	if bytes.IndexByte(value, 0) >= 0 || bytes.IndexByte(value, '\r') >= 0 {
+	if !isPlain(value) && (bytes.IndexByte(value, 0) >= 0 || bytes.IndexByte(value, '\r') >= 0) {
 		return field{}, false
 	}
 	return field{name: line[:i], value: value, kind: kindOf(line[:i])}, true

@@ -91,7 +91,7 @@ func (x *exchange) ask(t *target) {
 		return
 	}
 	if err := x.sendBody(); err != nil {
-		x.back.release(false)
+		x.back.release(false, time.Now())
 		x.front.last()
 		x.fail(bodyFault(err), "request body: "+err.Error())
 		return
@@ -114,7 +114,7 @@ func (x *exchange) reach(t *target) (timeline.Cause, error) {
 		if err == nil {
 			return "", nil
 		}
-		x.back.release(false)
+		x.back.release(false, time.Now())
 		x.back = nil
 		if tries == maxConnections {
 			return dialCause(err, t.draining.Load()), err
@@ -154,8 +154,8 @@ func (x *exchange) sendBody() error {
 		}
 		break
 	}
-	x.sent = time.Now()
-	x.o.RequestTime = x.sent.Sub(x.o.Start)
+	x.o.RequestTime = time.Since(x.o.Start)
+	x.sent = x.o.Start.Add(x.o.RequestTime)
 	if failed == nil && !x.front.whole() {
 		x.startUpload()
 	}

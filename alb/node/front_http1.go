@@ -35,6 +35,7 @@ type http1Conn struct {
 	until time.Time // when the idle timeout ends
 	armed time.Time // read deadline that is set; zero: it may be anything
 	fresh bool      // no deadline is set, nor need be before the connection has to wait
+	since time.Time // when it came to rest, if that is known
 
 	raw    syscall.RawConn // TCP only
 	take   func(fd uintptr) bool
@@ -76,7 +77,8 @@ var (
 )
 
 func newHTTP1Conn(l *listener, conn net.Conn, p peer) *http1Conn {
-	c := &http1Conn{node: l.node, listener: l, conn: conn, opened: time.Now(), peer: p}
+	now := time.Now()
+	c := &http1Conn{node: l.node, listener: l, conn: conn, opened: now, since: now, peer: p}
 	c.rd.conn = conn
 	if c.raw = rawOf(conn); c.raw != nil {
 		c.take, c.put, c.fresh = c.takeRaw, c.putRaw, true
@@ -160,9 +162,13 @@ func (c *http1Conn) once() bool {
 	if !c.handle() {
 		return false
 	}
-	if !c.settleBody() {
-		c.linger()
-		return false
+	c.since = c.x.o.End
+	if !c.body.done() {
+		c.since = time.Time{}
+		if !c.settleBody() {
+			c.linger()
+			return false
+		}
 	}
 	c.crowded = c.x.others >= crowd
 	return c.keep && !c.broken
@@ -202,7 +208,10 @@ func (c *http1Conn) park(early bool) bool {
 	if early || c.interrupted.Load() {
 		c.armed = time.Time{}
 	}
-	idle, now := r.lb.Attributes.IdleTimeout, time.Now()
+	idle, now := r.lb.Attributes.IdleTimeout, c.since
+	if c.since = (time.Time{}); now.IsZero() {
+		now = time.Now()
+	}
 	if !early {
 		c.until = now.Add(idle)
 	} else if !now.Before(c.until) {

@@ -128,6 +128,8 @@ func (b *h2Back) keep(s string) []byte {
 	return b.text[from:len(b.text):len(b.text)]
 }
 
+func (b *h2Back) ready() bool { return false }
+
 func (b *h2Back) awaitBody() error {
 	b.stream.SetReadDeadline(b.deadline)
 	return b.waited(b.stream.AwaitData())
@@ -190,7 +192,7 @@ func (b *h2Back) ended() int32 {
 
 // release lets go of the stream, which is reset if it is not over. Its connection goes on
 // whatever became of it.
-func (b *h2Back) release(bool) {
+func (b *h2Back) release(bool, time.Time) {
 	b.mu.Lock()
 	s := b.stream
 	b.stream = nil

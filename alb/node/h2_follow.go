@@ -20,7 +20,7 @@ func (b *h2Back) outlive() bool {
 }
 
 func (b *h2Back) follow(until time.Time, limit int64) (status int, bytes int64, err error) {
-	defer b.release(false)
+	defer b.release(false, time.Now())
 	b.until(until)
 	b.stream.SetReadDeadline(until)
 	if err := b.stream.AwaitHead(); err != nil {

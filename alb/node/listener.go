@@ -137,8 +137,9 @@ func (l *listener) take(conn net.Conn) {
 		l.start(&handshake{listener: l, conn: &opening{Conn: newWire(conn), below: conn}, peer: p, began: time.Now()})
 		return
 	}
-	l.report(r, Connection{Time: time.Now(), Client: p.addr, Handshake: -1, TraceID: p.traceID})
-	l.start(newHTTP1Conn(l, conn, p))
+	c := newHTTP1Conn(l, conn, p)
+	l.report(r, Connection{Time: c.opened, Client: p.addr, Handshake: -1, TraceID: p.traceID})
+	l.start(c)
 }
 
 // start serves a connection that was accepted, and counts it.

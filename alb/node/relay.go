@@ -47,7 +47,7 @@ func (x *exchange) dress() {
 // holdHead keeps the head of a response of known length until its first body byte is here:
 // until then a failing target can still be answered for (ALB-015).
 func (x *exchange) holdHead() error {
-	if x.res.size <= 0 {
+	if x.res.size <= 0 || x.back.ready() {
 		return nil
 	}
 	x.expectTarget(time.Now())

@@ -222,8 +222,11 @@ func appendRoot(b []byte, now time.Time) []byte {
 }
 
 func appendHex(b []byte, n uint64, digits int) []byte {
-	for i := digits - 1; i >= 0; i-- {
-		b = append(b, "0123456789abcdef"[n>>(4*i)&15])
+	at := len(b)
+	b = append(b, "0000000000000000"[:digits]...)
+	for i := len(b) - 1; i >= at; i-- {
+		b[i] = "0123456789abcdef"[n&15]
+		n >>= 4
 	}
 	return b
 }
