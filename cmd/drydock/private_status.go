@@ -157,7 +157,7 @@ func serviceStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb
 		}
 		status := ServiceStatus{
 			Name: s.Name, ARN: s.ARN, Cluster: s.Cluster, Status: s.Status, TaskDefinition: revisionName(s.TaskDefinition),
-			Desired: s.DesiredCount, Steady: s.Steady,
+			Desired: s.DesiredCount,
 		}
 		for _, d := range s.Deployments {
 			status.Running += d.RunningCount
@@ -170,6 +170,7 @@ func serviceStatus(snapshot orchestrator.Snapshot, targets map[alb.TargetKey]alb
 				Failed: d.FailedTasks, RolloutState: d.RolloutState, Reason: d.RolloutReason, CreatedAt: d.CreatedAt,
 			})
 		}
+		status.Steady = s.Steady && status.Running == status.Desired // a task may be lost that the scheduler has not looked for yet
 		for _, lb := range s.LoadBalancers {
 			status.TargetGroups = append(status.TargetGroups, groupStatus(lb.TargetGroupARN, targets, groups))
 			if lb.Advanced != nil {

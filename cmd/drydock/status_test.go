@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"drydock/alb/control"
+	"drydock/orchestrator"
 )
 
 func TestStatusText(t *testing.T) {
@@ -131,6 +132,19 @@ func TestNumbersAndDurations(t *testing.T) {
 	for in, want := range map[time.Duration]string{85 * time.Millisecond: "85ms", 4200 * time.Millisecond: "4.2s", 185 * time.Second: "3m05s", 130 * time.Minute: "2h10m", 76 * time.Hour: "3d4h"} {
 		if got := duration(in); got != want {
 			t.Errorf("%s: %s", in, got)
+		}
+	}
+}
+
+// TestServiceStatus_NotSteadyWithoutItsTasks: between the end of a task and the scheduler's next
+// decision the service is still recorded as steady.
+func TestServiceStatus_NotSteadyWithoutItsTasks(t *testing.T) {
+	for running, want := range map[int]bool{0: false, 1: false, 2: true} {
+		s := &orchestrator.Service{Name: "web", Status: orchestrator.ServiceActive, DesiredCount: 2, Steady: true,
+			Deployments: []orchestrator.Deployment{{RunningCount: running}}}
+		got := serviceStatus(orchestrator.Snapshot{Services: map[string]*orchestrator.Service{"web": s}}, nil, nil)
+		if len(got) != 1 || got[0].Steady != want {
+			t.Errorf("%d of 2 running: %+v", running, got)
 		}
 	}
 }
