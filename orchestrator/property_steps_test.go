@@ -60,7 +60,6 @@ type rigPlayer struct {
 	ran        map[string][]string  // tasks by client token
 	ranAt      map[string]time.Time // by client token
 	stopped    map[string]bool      // tasks
-	kinds      map[string]string    // definition by service: what its next revision is like
 	weighed    map[string]bool      // services whose rules were changed by hand
 	harmedBlue bool                 // something happened to blue that nobody makes good
 	lastToken  map[string]orchestrator.ServiceInput

@@ -44,7 +44,6 @@ type rigService struct {
 	grace             int
 	breaker           *orchestrator.Breaker
 	strategy          orchestrator.StrategyInput
-	alarms            bool
 }
 
 func (s rigService) shifts() bool { return s.strategy.Strategy != "" }
