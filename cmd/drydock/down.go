@@ -97,14 +97,13 @@ func downAll(c *cli.Context, api *client) error {
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		fmt.Fprintf(c.App.Writer, "nothing to do: no daemon answers at %s, and there is no state in %s (another --endpoint or --state-dir?)\n", api.endpoint, dir)
-		return removeAbandoned(c.Context, tell)
+		removeAbandoned(c.Context, tell)
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := removeAbandoned(c.Context, tell); err != nil {
-		return err
-	}
+	removeAbandoned(c.Context, tell)
 	fmt.Fprintln(c.App.Writer, "everything that was ours is removed")
 	return nil
 }

@@ -187,24 +187,24 @@ func (l *leftover) remove(ctx context.Context) error {
 	return errors.Join(err, iptables.New(l.prefix, l.bridge).Remove(ctx))
 }
 
-// removeAbandoned removes what no daemon will ever take up, and tells of the rest.
-func removeAbandoned(ctx context.Context, tell func(string)) error {
+// removeAbandoned removes what no daemon will ever take up, and tells of the rest. What cannot be
+// removed is told, too: it is not this daemon's, whose own end does not fail for it.
+func removeAbandoned(ctx context.Context, tell func(string)) {
 	found, err := findLeftovers(ctx)
 	if err != nil {
 		tell(fmt.Sprintf("what other daemons may have left behind is not known: %v", err))
-		return nil
+		return
 	}
 	for _, l := range found {
 		c := l.check()
 		if !l.abandoned() {
 			tell(fmt.Sprintf("left alone: %s; %s", c.Found, c.Remedy))
 		} else if removeErr := l.remove(ctx); removeErr != nil {
-			err = errors.Join(err, fmt.Errorf("remove %s: %w", c.Found, removeErr))
+			tell(fmt.Sprintf("left behind: %s cannot be removed: %v", c.Found, removeErr))
 		} else {
 			tell("removed " + c.Found)
 		}
 	}
-	return err
 }
 
 // checkLeftovers looks for what daemons that do not run have left behind.
