@@ -25,6 +25,7 @@ func TestReports_ReachTheNextDaemonOnce(t *testing.T) {
 	d.end()
 
 	mustAsk(t, addr, 503) // nobody listens
+	eventually(t, "its outcome", func() bool { return d.state().Last == 2 })
 	app.set(false, 503)
 	eventually(t, "the target is unhealthy", func() bool { return d.state().Targets[0].State == node.Unhealthy })
 	mustAsk(t, addr, 503) // fail-open
@@ -55,9 +56,10 @@ func TestReports_ReachTheNextDaemonOnce(t *testing.T) {
 	}
 	app.set(true, 200)
 	mustAsk(t, addr, 200)
-	if recent, err := again.client.Recent(t.Context(), time.Time{}); err != nil || len(recent) != 1 || recent[0].Status != 200 {
-		t.Errorf("recent %+v, %v", recent, err)
-	}
+	eventually(t, "the ordinary outcome", func() bool {
+		recent, err := again.client.Recent(t.Context(), time.Time{})
+		return err == nil && len(recent) == 1 && recent[0].Status == 200
+	})
 }
 
 // TestReports_OfADrainThatEndedWithoutADaemon: the deadline is the node's to keep.
@@ -78,6 +80,7 @@ func TestReports_OfADrainThatEndedWithoutADaemon(t *testing.T) {
 	if got := <-status; got != 502 {
 		t.Errorf("the request in flight ended with %d, want 502 at the end of draining", got)
 	}
+	eventually(t, "its outcome, which comes after the answer", func() bool { return d.state().Last == 1 })
 	if got, err := ask(addr); err != nil || got != 503 {
 		t.Errorf("the next request: %d, %v, want 503: no target is left", got, err)
 	}
