@@ -67,29 +67,6 @@ func TestBridge_TargetsAreTheInstanceAndAPortOfIt(t *testing.T) { // ECS-340, EC
 	})
 }
 
-func TestBridge_PortOfAStoppedTaskIsNotGivenAtOnce(t *testing.T) {
-	inWorld(t, orchestrator.PaceFast, func(w *world) {
-		w.createIn(w.registerIn("web", "bridge", `{"containerPort":80}`), 1)
-		w.steady(time.Minute)
-		seen := map[int]bool{}
-		for range 20 {
-			task := w.tasks()[0]
-			if port := task.Ports[0].HostPort; seen[port] {
-				t.Fatalf("port %d was given twice within %d crashes", port, len(seen))
-			} else {
-				seen[port] = true
-			}
-			w.engine.Crash(task.ARN, "app", 1)
-			if !w.eventually(time.Minute, func() bool {
-				now := w.tasks()
-				return len(now) == 1 && now[0].ARN != task.ARN && now[0].Status == orchestrator.Running
-			}) {
-				t.Fatal(w.story())
-			}
-		}
-	})
-}
-
 // A port that somebody else on the machine has is not the task's fault.
 func TestBridge_PortOfSomebodyElseIsChanged(t *testing.T) {
 	inWorld(t, orchestrator.PaceFast, func(w *world) {

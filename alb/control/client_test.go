@@ -11,10 +11,11 @@ import (
 	"testing"
 
 	"drydock/alb/node"
+	"drydock/network/networktest"
 )
 
 func TestClient_StartsAProcessThatOutlivesIt(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	d := newDaemonSide(t, dir, "a", answering(7, addr, 200))
 	d.run()
 	eventually(t, "the process listens", func() bool { _, err := ask(addr); return err == nil })
@@ -68,7 +69,7 @@ func TestClient_LearnsLateThatAPortIsTaken(t *testing.T) {
 }
 
 func TestClient_StartsAnotherProcessOnTheSameAddress(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
 	d.apply(answering(1, addr, 200))

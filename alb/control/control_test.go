@@ -167,17 +167,6 @@ func (d *daemonSide) state() State {
 	return s
 }
 
-// freeAddress returns an address that nobody listened on a moment ago.
-func freeAddress(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
-}
-
 // answering is a snapshot with a listener that answers 200 by itself, or with a status.
 func answering(version uint64, addr netip.AddrPort, status int) node.Snapshot {
 	return node.Snapshot{Version: version, LoadBalancers: []node.LoadBalancer{{

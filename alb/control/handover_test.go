@@ -17,12 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"drydock/alb/node"
+	"drydock/network/networktest"
 	"drydock/timeline"
 )
 
 // TestReplace_RefusesNobody upgrades under load, on connections that last and on new ones.
 func TestReplace_RefusesNobody(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	app := serveTarget(t)
 	old := newDaemonSide(t, dir, "a", node.Snapshot{})
 	old.run()
@@ -112,7 +113,7 @@ func askUntil(stop <-chan struct{}, failures chan<- error, addr netip.AddrPort, 
 
 // TestReplace_RetiringProcessReports: what fails after the hand-over is told by the successor.
 func TestReplace_RetiringProcessReports(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	app := serveTarget(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
@@ -140,7 +141,7 @@ func TestReplace_RetiringProcessReports(t *testing.T) {
 
 // TestReplace_ThatIsBrokenOffChangesNothing plays a successor that dies at each step.
 func TestReplace_ThatIsBrokenOffChangesNothing(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
 	d.apply(answering(1, addr, 200))
@@ -180,7 +181,7 @@ func TestReplace_ThatIsBrokenOffChangesNothing(t *testing.T) {
 // TestReplace_RetirementHasAnEnd: an idle connection is kept, but not for ever.
 func TestReplace_RetirementHasAnEnd(t *testing.T) {
 	t.Setenv("CONTROL_TEST_RETIRE", "300ms")
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
 	d.apply(answering(1, addr, 200))

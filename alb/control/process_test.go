@@ -9,10 +9,11 @@ import (
 	"testing"
 
 	"drydock/alb/node"
+	"drydock/network/networktest"
 )
 
 func TestServe_StartsWithTheLastSnapshotWithoutADaemon(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	target := serveTarget(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
@@ -42,7 +43,7 @@ func TestServe_StartsWithTheLastSnapshotWithoutADaemon(t *testing.T) {
 }
 
 func TestServe_EndsWithItsDirectory(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
 	d.apply(answering(1, addr, 200))
@@ -58,7 +59,7 @@ func TestServe_EndsWithItsDirectory(t *testing.T) {
 }
 
 func TestStop_LeavesNothing(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
 	d.apply(answering(1, addr, 200))
@@ -78,7 +79,7 @@ func TestStop_LeavesNothing(t *testing.T) {
 
 func TestFolder_IsOursAlone(t *testing.T) {
 	dir := t.TempDir() + strings.Repeat("/a-long-name-that-no-socket-address-holds", 4)
-	addr := freeAddress(t)
+	addr := networktest.Address(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
 	d.apply(answering(1, addr, 200))

@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"drydock/alb/node"
+	"drydock/network/networktest"
 	"drydock/timeline"
 )
 
 func TestReports_ReachTheNextDaemonOnce(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	app := serveTarget(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()
@@ -64,7 +65,7 @@ func TestReports_ReachTheNextDaemonOnce(t *testing.T) {
 
 // TestReports_OfADrainThatEndedWithoutADaemon: the deadline is the node's to keep.
 func TestReports_OfADrainThatEndedWithoutADaemon(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), networktest.Address(t)
 	app := serveTarget(t)
 	d := newDaemonSide(t, dir, "a", node.Snapshot{})
 	d.run()

@@ -23,6 +23,7 @@ import (
 	"drydock/alb/logs"
 	"drydock/alb/metrics"
 	"drydock/alb/node"
+	"drydock/network/networktest"
 	"drydock/timeline"
 )
 
@@ -152,16 +153,6 @@ func rawTarget(t *testing.T, do func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// closedPort is an address that nobody listens on.
-func closedPort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // answer is what a client saw: the status and how many bytes came. 0: no status line.
 type answer struct {
 	status int
@@ -273,7 +264,7 @@ func TestLoopback_OneLineForEachRequestWithWhatTheClientSaw(t *testing.T) {
 	s.group("app", app.Listener.Addr().String(), node.Healthy)
 	s.group("sick", app.Listener.Addr().String(), node.Unhealthy)
 	s.group("empty", "", node.Initial)
-	s.group("refused", closedPort(t), node.Initial)
+	s.group("refused", networktest.Address(t).String(), node.Initial)
 	s.group("closes", rawTarget(t, func(net.Conn) {}), node.Healthy)
 	s.group("garbage", rawTarget(t, func(c net.Conn) { io.WriteString(c, "what?\r\n\r\n") }), node.Healthy)
 	s.group("short", rawTarget(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nabc") }), node.Healthy)
@@ -420,7 +411,7 @@ func TestLoopback_HealthChecksAreLogged(t *testing.T) {
 	other.Attributes.HealthCheckLogs = &node.LogBucket{Bucket: "others"}
 	s.snapshot.LoadBalancers = append(s.snapshot.LoadBalancers, other)
 	s.group("app", app.Listener.Addr().String(), node.Initial)
-	s.group("refused", closedPort(t), node.Initial)
+	s.group("refused", networktest.Address(t).String(), node.Initial)
 	for i := range s.snapshot.TargetGroups {
 		s.snapshot.TargetGroups[i].HealthCheck = node.HealthCheck{Enabled: true, Protocol: "HTTP", Path: "/", Interval: 50 * time.Millisecond, Timeout: time.Second,
 			HealthyThreshold: 2, UnhealthyThreshold: 2, Matcher: "202"}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"drydock/alb/node"
+	"drydock/network/networktest"
 )
 
 const certificateARN = "arn:aws:acm:us-east-2:123456789012:certificate/12345678"
@@ -64,7 +65,7 @@ func TestLoopback_HTTPSAndHTTP2AreLogged(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
 	defer app.Close()
 	s.group("app", app.Listener.Addr().String(), node.Healthy)
-	s.group("refused", closedPort(t), node.Initial)
+	s.group("refused", networktest.Address(t).String(), node.Initial)
 	stop := s.run()
 	saw := map[string]int{}
 	for _, protocol := range []string{"h2", "http/1.1"} {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"drydock/alb/node"
 )
@@ -27,6 +28,16 @@ func (o *office) tail(follow bool, n int) (lines *bufio.Scanner, end func()) {
 		}
 	}
 	return bufio.NewScanner(r), end
+}
+
+// followers counts those of the access logs.
+func (o *office) followers() (n int) {
+	o.do(o.t.Context(), func(*desk) {
+		for _, s := range o.table.Load()[access] {
+			n += len(s.followers)
+		}
+	})
+	return n
 }
 
 func expectPaths(t *testing.T, lines *bufio.Scanner, want ...string) {
@@ -77,8 +88,7 @@ func TestTail_WithoutEnabledLogsCostsNothingAfterwards(t *testing.T) {
 	o.run()
 	o.Finished(webRequest(1))
 	lines, end := o.tail(true, 10)
-	waitFor(t, func() bool { return len(o.table.Load()[access]) == 1 })
-	o.do(t.Context(), func(*desk) {}) // its first step is done
+	waitFor(t, func() bool { return o.followers() == 1 })
 	go func() {
 		for n := 2; n < 5; n++ {
 			o.Finished(webRequest(n))
@@ -106,6 +116,7 @@ func waitFor(t *testing.T, holds func() bool) {
 		if t.Context().Err() != nil {
 			t.Fatal("it never came to that")
 		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -116,16 +127,7 @@ func TestTail_SlowReaderSkipsLinesAndIsTold(t *testing.T) {
 	o.run()
 	lines, end := o.tail(true, 0)
 	defer end()
-	waitFor(t, func() bool { return len(o.table.Load()[access]) == 1 })
-	following := func() (n int) {
-		o.do(t.Context(), func(*desk) {
-			for _, s := range o.table.Load()[access] {
-				n = len(s.followers)
-			}
-		})
-		return n
-	}
-	waitFor(t, func() bool { return following() == 1 })
+	waitFor(t, func() bool { return o.followers() == 1 })
 	const batches = 3 * followerRoom
 	for n := range batches {
 		o.Finished(webRequest(n))

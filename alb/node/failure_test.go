@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"drydock/network/networktest"
 	"drydock/timeline"
 )
 
@@ -44,15 +45,10 @@ func checkRow(t *testing.T, o timeline.Outcome, want row) {
 	}
 }
 
-// freePort is an address of 127.0.0.1 that refuses connections.
+// refusing is a target that refuses connections.
 func refusing(t *testing.T) Target {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return healthyTarget(ln.Addr().String())
+	return healthyTarget(networktest.Address(t).String())
 }
 
 func reset(conn net.Conn) {

@@ -38,6 +38,7 @@ var rooms = map[string][]string{
 	"secrets":             {},
 	"store":               {"taskdefs", "network", "alb", "acm", "orchestrator", "timeline"},
 	"store/storetest":     {"timeline"},
+	"network/networktest": {},
 	"awsapi/apitest":      {"awsapi", "store/storetest"},
 	"awsapi":              {"taskdefs", "network", "alb", "acm", "cloudwatch", "cloudwatch/logs", "autoscaling", "iam", "orchestrator", "timeline"},
 	"examples":            {},

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"drydock/network/networktest"
 )
 
 // script is a server that treats the nth request, counted over all connections, as told.
@@ -146,12 +148,7 @@ func TestLoad_CountsEachFailureOnce(t *testing.T) {
 }
 
 func TestLoad_RefusedConnectionsAreFailures(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	report := runExchanges(t, "http://"+l.Addr().String()+"/", 3, time.Second)
+	report := runExchanges(t, "http://"+networktest.Address(t).String()+"/", 3, time.Second)
 	if report.Errors["connection refused"] != 3 || report.Failed != 3 {
 		t.Errorf("got %v, %d failed", report.Errors, report.Failed)
 	}

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"net"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"drydock/network/networktest"
 )
 
 func TestExitCodes_Usage(t *testing.T) {
@@ -54,12 +55,7 @@ func TestExitCodes_Usage(t *testing.T) {
 
 // closedEndpoint returns a URL at which nothing answers.
 func closedEndpoint(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
+	return "http://" + networktest.Address(t).String()
 }
 
 func TestNoDaemon_NamesTheRemedy(t *testing.T) {

@@ -11,20 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"drydock/network/networktest"
 	"drydock/orchestrator"
 	"drydock/taskdefs"
 )
-
-// freePort is a port that nobody listened on a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // fetch asks until it gets an answer.
 func fetch(t *testing.T, url string) string {
@@ -61,7 +51,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 func TestRun_BridgePublishesOnLoopback(t *testing.T) { // ECS-344
 	e := testEngine(t)
-	port := freePort(t)
+	port := int(networktest.Address(t).Port())
 	s := standing(150, "bridge", orchestrator.PortBinding{Container: "app", ContainerPort: 80, HostPort: port, Protocol: "tcp", Dynamic: true})
 	run(t, e, s)
 	if body := fetch(t, "http://127.0.0.1:"+itoa(port)); !strings.Contains(body, "bridge") {
@@ -78,7 +68,7 @@ func TestRun_BridgePublishesOnLoopback(t *testing.T) { // ECS-344
 
 func TestRun_HostSharesTheHostsNamespace(t *testing.T) { // ECS-344
 	e := testEngine(t)
-	port := freePort(t)
+	port := int(networktest.Address(t).Port())
 	run(t, e, standing(151, "host", orchestrator.PortBinding{Container: "app", ContainerPort: port, HostPort: port, Protocol: "tcp"}))
 	if body := fetch(t, "http://127.0.0.1:"+itoa(port)); !strings.Contains(body, "host") {
 		t.Errorf("served %q", body)
@@ -98,7 +88,7 @@ func TestRun_PortOfSomebodyElse(t *testing.T) {
 	if !errors.Is(err, orchestrator.ErrPortTaken) || !errors.As(err, &start) || start.Name != "CannotStartContainerError" {
 		t.Fatalf("Run = %v, want ErrPortTaken in a CannotStartContainerError", err)
 	}
-	s.Ports[0].HostPort = freePort(t)
+	s.Ports[0].HostPort = int(networktest.Address(t).Port())
 	run(t, e, s)
 	if body := fetch(t, "http://127.0.0.1:"+itoa(s.Ports[0].HostPort)); !strings.Contains(body, "bridge") {
 		t.Errorf("served %q", body)
