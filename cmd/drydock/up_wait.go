@@ -104,7 +104,16 @@ func lastStop(status *Status, s ServiceStatus) string {
 	if last == nil {
 		return ""
 	}
-	return fmt.Sprintf("\ntask %s stopped: %s\nsee what it wrote with `drydock logs %s`", shortID(last.ID), stopReason(*last), shortID(last.ID))
+	told := fmt.Sprintf("\ntask %s stopped: %s", shortID(last.ID), stopReason(*last))
+	if last.ran() {
+		told += fmt.Sprintf("\nsee what it wrote with `drydock logs %s`", shortID(last.ID))
+	}
+	return told
+}
+
+// ran reports whether a container of the task was ever started.
+func (t *TaskStatus) ran() bool {
+	return !t.StartedAt.IsZero() || slices.ContainsFunc(t.Containers, func(c ContainerStatus) bool { return c.ExitCode != nil })
 }
 
 func scaledIn(t *TaskStatus) bool {

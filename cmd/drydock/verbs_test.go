@@ -112,14 +112,25 @@ func TestUp_SaysWhatWasDoneAndHowToGoOn(t *testing.T) {
 }
 
 func TestUp_FailedDeploymentIsAnError(t *testing.T) {
-	f := newFakeDaemon(t)
-	f.deployed = func(d *ecs.Deployment) {
-		d.RolloutState, d.RolloutStateReason = ptr("FAILED"), ptr("ECS deployment circuit breaker: tasks failed to start.")
-		f.status.Tasks = []TaskStatus{{ID: "0123456789abcdef", Service: "web", Cluster: "shop", Deployment: *d.Id, LastStatus: "STOPPED", StoppedReason: "CannotPullContainerError: no such image"}}
-	}
-	code, _, stderr := f.run("up", writeStack(t, goodStack))
-	if code != exitFailed || !strings.Contains(stderr, "circuit breaker") || !strings.Contains(stderr, "CannotPullContainerError") || !strings.Contains(stderr, "drydock logs 0123456789ab") {
-		t.Errorf("exit %d\n%s", code, stderr)
+	for _, test := range []struct {
+		reason string
+		code   *int
+		logs   bool
+	}{
+		{"CannotPullContainerError: no such image", nil, false}, // wrote nothing
+		{"Essential container in task exited", ptr(1), true},
+	} {
+		f := newFakeDaemon(t)
+		f.deployed = func(d *ecs.Deployment) {
+			d.RolloutState, d.RolloutStateReason = ptr("FAILED"), ptr("ECS deployment circuit breaker: tasks failed to start.")
+			f.status.Tasks = []TaskStatus{{ID: "0123456789abcdef", Service: "web", Cluster: "shop", Deployment: *d.Id, LastStatus: "STOPPED", StoppedReason: test.reason,
+				Containers: []ContainerStatus{{Name: "app", ExitCode: test.code}}}}
+		}
+		code, _, stderr := f.run("up", writeStack(t, goodStack))
+		if code != exitFailed || !strings.Contains(stderr, "circuit breaker") || !strings.Contains(stderr, test.reason) ||
+			strings.Contains(stderr, "drydock logs 0123456789ab") != test.logs {
+			t.Errorf("exit %d\n%s", code, stderr)
+		}
 	}
 }
 
