@@ -20,7 +20,7 @@ import (
 
 // slowIdle is the idle timeout of tests whose clients or targets take their time: pause is a fraction of it.
 const (
-	slowIdle = 600 * time.Millisecond
+	slowIdle = time.Second
 	pause    = 60 * time.Millisecond
 )
 
