@@ -306,7 +306,7 @@ func TestDelete_DrainsThenGoesInactive(t *testing.T) {
 }
 
 // TestDeploy_ReplacesTasksThatWereDeregisteredByHand: they never become healthy, and nothing condemns
-// them; a deployment that has no room but theirs stops them all the same.
+// them; that is said once, and a deployment that has no room but theirs stops them all the same.
 func TestDeploy_ReplacesTasksThatWereDeregisteredByHand(t *testing.T) {
 	inWorld(t, orchestrator.PaceFast, func(w *world) {
 		w.create(service{desired: 2, min: 50, max: 100, balanced: true})
@@ -320,6 +320,9 @@ func TestDeploy_ReplacesTasksThatWereDeregisteredByHand(t *testing.T) {
 		old := w.tasks()
 		if len(old) != 2 {
 			t.Fatalf("%d tasks", len(old))
+		}
+		if said := w.told(timeline.Warning); len(said) != 2 || !strings.Contains(said[0].Message, "somebody else has deregistered its targets") || said[0].Subject == said[1].Subject {
+			t.Errorf("of the two tasks is said %+v", said)
 		}
 		w.redeploy()
 		w.steady(10 * time.Minute)

@@ -13,6 +13,7 @@ import (
 func (p *planner) carryOut(arn string, d decision) {
 	p.sayStuck(arn, d.stuck)
 	p.sayBlocked(arn, d.blocked)
+	p.warnOfCutOff(arn)
 	if len(d.start) == 0 && len(d.stop) == 0 {
 		return
 	}
@@ -165,6 +166,19 @@ func (p *planner) sayStuck(arn string, stuck bool) {
 	}
 	s := p.serviceNow(arn)
 	p.complain(arn, complaintStuck, causeOf(s), fmt.Sprintf("(service %s) was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.", s.Name))
+}
+
+// warnOfCutOff says what ECS does not: why a task that runs never becomes healthy, and what its
+// deployment waits for (ECS-449).
+func (p *planner) warnOfCutOff(arn string) {
+	for _, i := range p.of[arn] {
+		t := p.tasks[i]
+		if !p.cutOff(i) || !p.unsaid(arn, complaintCutOff+t.ID) {
+			continue
+		}
+		p.event(timeline.Warning, t.ARN, causeOf(p.serviceNow(arn)), fmt.Sprintf("task %s runs, but somebody else has deregistered its targets: it is not registered again, "+
+			"and its deployment does not count it as healthy; stop it, or register them again", t.ID), taskData(t, nil))
+	}
 }
 
 // sayBlocked tells the service that only protection keeps tasks alive (ECS-404).

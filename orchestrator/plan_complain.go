@@ -14,13 +14,21 @@ const (
 	complaintProtected = "protected"
 	complaintImpaired  = "impaired"
 	complaintPlacement = "placement" // followed by the reason
+	complaintCutOff    = "cut off"   // followed by the task
 )
 
 // complain tells a service what is wrong, unless it was told so lately; event is what made it so.
 func (p *planner) complain(arn, about string, event int64, message string) {
+	if p.unsaid(arn, about) {
+		p.say(p.editService(arn), event, message)
+	}
+}
+
+// unsaid reports whether a service was not told of a cause lately, and notes that it is now.
+func (p *planner) unsaid(arn, about string) bool {
 	s := p.serviceNow(arn)
 	if said, ok := s.Complaints[about]; ok && p.in.Now.Sub(said) < sameEventQuiet {
-		return
+		return false
 	}
 	s = p.editService(arn)
 	if s.Complaints == nil {
@@ -28,7 +36,7 @@ func (p *planner) complain(arn, about string, event int64, message string) {
 	}
 	p.forgetComplaints(s)
 	s.Complaints[about] = p.in.Now
-	p.say(s, event, message)
+	return true
 }
 
 // mostComplaints bounds what is remembered: a reason may name what is different every time.

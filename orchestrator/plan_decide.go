@@ -78,16 +78,20 @@ func (p *planner) wanted(s *Service, d *Deployment) int {
 // superseded reports whether a newer deployment began before this one was done: it is scaled
 // to 0, and nothing of it is replaced (ECS-416).
 func superseded(s *Service, d *Deployment) bool {
-	if sh := s.Primary().Shift; sh != nil && d.ID == sh.Blue {
-		return false
-	}
-	return d.Status == DeploymentActive && d.RolloutState != RolloutCompleted
+	return d.Status == DeploymentActive && d.RolloutState != RolloutCompleted && !isBlue(s, d)
+}
+
+// isBlue reports whether the primary deployment takes the traffic over from this one, which has all
+// its tasks until then, however it ended itself (ECS-450).
+func isBlue(s *Service, d *Deployment) bool {
+	sh := s.Primary().Shift
+	return sh != nil && d.ID == sh.Blue
 }
 
 // decideStarts starts what a deployment lacks, as far as there is room, and returns how
 // many. Condemned tasks do not count: their replacement starts first (ECS-061).
 func (p *planner) decideStarts(s *Service, d *Deployment, room int, out *decision) int {
-	if d.RolloutState == RolloutFailed || superseded(s, d) || !p.due(d.NextStart) {
+	if d.RolloutState == RolloutFailed && !isBlue(s, d) || superseded(s, d) || !p.due(d.NextStart) {
 		return 0
 	}
 	good, condemned := 0, 0

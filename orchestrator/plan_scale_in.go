@@ -138,16 +138,17 @@ func (p *planner) decideSurplus(s *Service, d *Deployment, out *decision) {
 	if excess <= 0 {
 		return
 	}
-	spare := p.healthyOf(s, d, out) - min(out.min, want)
+	spare, kept := p.healthyOf(s, d, out)-min(out.min, want), 0
 	for _, i := range p.leastNeeded(mine, excess) {
 		if p.healthy(i) && want > 0 {
 			if spare--; spare < 0 {
-				continue // a protected task that is not healthy yet is kept in its place
+				kept++ // in place of a protected task that is not healthy yet
+				continue
 			}
 		}
 		out.add(stopDecision{i, nil})
 	}
-	if n := min(excess-len(mine), guarded); n > 0 {
+	if n := min(max(0, excess-len(mine))+kept, guarded); n > 0 {
 		out.blocked[d.ID] += n
 	}
 }

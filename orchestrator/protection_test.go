@@ -1,10 +1,12 @@
 package orchestrator_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"drydock/alb"
 	"drydock/orchestrator"
 )
 
@@ -56,6 +58,33 @@ func TestProtection_SurvivesScaleInAndDeployments(t *testing.T) {
 		}
 		if !w.eventually(time.Minute, func() bool { return w.web().Status == orchestrator.ServiceInactive }) {
 			t.Error("protection holds up the end of a deleted service")
+		}
+	})
+}
+
+// TestProtection_KeepsWhoServesInItsPlace: of two tasks the protected one is not healthy, so that the
+// other serves on; the service says why there are two.
+func TestProtection_KeepsWhoServesInItsPlace(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.create(service{desired: 2, min: 100, max: 200, balanced: true})
+		w.steady(time.Minute)
+		guarded, serves := w.tasks()[0], w.tasks()[1]
+		w.protect(guarded, 10)
+		for _, k := range guarded.TargetKeys() {
+			w.balancer.DeregisterTargets(t.Context(), k.TargetGroup, []alb.Target{{ID: k.ID, Port: k.Port}})
+		}
+		one := 1
+		w.update(func(in *orchestrator.ServiceInput) { in.DesiredCount = &one })
+		time.Sleep(time.Minute)
+		if now := arns(w.tasks()); len(now) != 2 {
+			t.Errorf("tasks %q, want both", now)
+		}
+		if n := strings.Count(w.story(), "was unable to scale in due to (reason 1 tasks under protection)"); n != 1 {
+			t.Errorf("said %d times why:\n%s", n, w.story())
+		}
+		w.eventually(11*time.Minute, func() bool { return len(w.tasks()) == 1 })
+		if now := arns(w.tasks()); !slices.Equal(now, []string{serves.ARN}) {
+			t.Errorf("tasks %q, want %s", now, serves.ARN)
 		}
 	})
 }

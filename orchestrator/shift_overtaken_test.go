@@ -85,6 +85,34 @@ func TestShift_OvertakesARollingDeploymentThatFellIll(t *testing.T) {
 	})
 }
 
+// TestShift_OvertakesAnAbortedDeployment: one that was aborted half-way and counts as blue gets the
+// tasks that it lacks: until then the older one, which shares its traffic, can't go.
+func TestShift_OvertakesAnAbortedDeployment(t *testing.T) {
+	inWorld(t, orchestrator.PaceFast, func(w *world) {
+		w.createShift(2, orchestrator.StrategyInput{Strategy: orchestrator.StrategyRolling})
+		most := 150
+		w.update(func(in *orchestrator.ServiceInput) { in.Maximum, in.TaskDefinition = &most, w.register("web") })
+		aborted := w.web().Primary()
+		if !w.eventually(10*time.Minute, func() bool { return w.web().Primary().HealthyCount == 1 }) {
+			t.Fatal(w.story())
+		}
+		if err := w.c.StopServiceDeployment(t.Context(), aborted.Record, orchestrator.StopAbort); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		for n, task := range w.tasks() {
+			if task.Deployment == aborted.ID && n%2 == 0 {
+				w.engine.Crash(task.ARN, "app", 1)
+			}
+		}
+		time.Sleep(time.Minute)
+		if s := w.web(); s.Primary().RunningCount != 1 || len(s.Deployments) != 2 {
+			t.Fatalf("deployments %+v", s.Deployments)
+		}
+		w.fix(blueGreen(10))
+	})
+}
+
 // TestShift_OvertakenGreenThatAloneAnswers: when the last task of blue ends before the deployment that
 // overtakes green has begun, green keeps the traffic that it has and gets the rest: it is blue now. The
 // new deployment goes to the target group that blue has left.
