@@ -158,7 +158,7 @@ func (tf *terraform) checkGone() {
 	for _, left := range [][]string{
 		{"ec2", "describe-security-groups", "--filters", "Name=tag:stack,Values=terraform", "--query", "SecurityGroups[].GroupName"},
 		{"elbv2", "describe-target-groups", "--query", "TargetGroups[].TargetGroupName"},
-		{"logs", "describe-log-groups", "--query", "logGroups[].logGroupName"},
+		{"logs", "describe-log-groups", "--log-group-name-prefix", "/ecs/tf-", "--query", "logGroups[].logGroupName"},
 		{"iam", "list-roles", "--query", "Roles[].RoleName"},
 		{"application-autoscaling", "describe-scalable-targets", "--service-namespace", "ecs", "--query", "ScalableTargets[].ResourceId"},
 	} {
