@@ -1,10 +1,7 @@
 package node
 
 import (
-	"errors"
 	"io"
-	"net"
-	"syscall"
 	"time"
 
 	"drydock/timeline"
@@ -118,25 +115,27 @@ func (x *exchange) splice() error {
 	if src == nil || dst == nil || remain < spliceAbove {
 		return nil
 	}
+	m := newMover(src, dst)
+	if m == nil {
+		return nil
+	}
+	defer m.release()
 	for remain > 0 {
 		now := time.Now()
-		writeBy := now.Add(x.idleTimeout() + time.Second)
 		x.back.until(now.Add(x.idleTimeout()))
-		dst.SetWriteDeadline(writeBy)
-		limited := &io.LimitedReader{R: src, N: min(remain, spliceSlice)}
-		want := limited.N
-		n, err := dst.ReadFrom(limited)
+		dst.SetWriteDeadline(now.Add(x.idleTimeout() + time.Second))
+		n, err := m.move(min(remain, spliceSlice))
 		remain -= n
 		from.took(n)
 		to.gave(n)
 		switch {
-		case isTimeout(err) && n > 0 && time.Now().Before(writeBy):
-		case isTimeout(err) && !time.Now().Before(writeBy):
+		case err == nil:
+		case isSink(err):
 			return errClient{err}
-		case err != nil:
-			return spliceError(dst, err)
-		case n < want:
+		case err == io.EOF:
 			return io.ErrUnexpectedEOF
+		case !isTimeout(err) || n == 0:
+			return err
 		}
 	}
 	return nil
@@ -152,27 +151,4 @@ func fromClient(err error) error {
 		return errClient{err}
 	}
 	return nil
-}
-
-// spliceError marks the error if the client has left: splice does not say which side failed.
-func spliceError(client *net.TCPConn, err error) error {
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) && hasEnded(client) {
-		return errClient{err}
-	}
-	return err
-}
-
-// hasEnded reports whether a connection has nothing to read but its end.
-func hasEnded(conn *net.TCPConn) bool {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return true
-	}
-	ended := false
-	err = raw.Control(func(fd uintptr) {
-		var b [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		ended = n <= 0 && err != syscall.EAGAIN
-	})
-	return err != nil || ended
 }

@@ -121,7 +121,10 @@ func (t *tunnel) pump(from, to *tunnelEnd) {
 		t.last.Store(time.Now().UnixNano())
 		from.read += int64(len(p))
 		if err = to.write(p, t.idle); err == nil && len(p) == targetBuffer {
-			err = t.splice(from, to)
+			if err = t.splice(from, to); err != nil && !isSink(err) {
+				t.end(from, from, to, err)
+				return
+			}
 		}
 		from.release()
 	}
@@ -168,26 +171,29 @@ func (t *tunnel) blame(who *tunnelEnd, err error) {
 	}
 }
 
-// splice lets the kernel pass bytes on for as long as they come fast.
+// splice lets the kernel pass bytes on for as long as they come fast. An error that is no [errSink] is
+// the reading side's.
 func (t *tunnel) splice(from, to *tunnelEnd) error {
 	src, dst := isTCP(from.conn), isTCP(to.conn)
-	if src == nil || dst == nil {
+	m := newMover(src, dst)
+	if m == nil {
 		return nil
 	}
+	defer m.release()
 	for !t.over.Load() {
 		src.SetReadDeadline(time.Now().Add(spliceWait))
 		dst.SetWriteDeadline(time.Now().Add(t.idle + spliceWait))
-		n, err := dst.ReadFrom(&io.LimitedReader{R: src, N: spliceSlice})
+		n, err := m.move(spliceSlice)
 		from.read += n
 		to.took += n
 		if n > 0 {
 			t.last.Store(time.Now().UnixNano())
 		}
-		if err != nil && !isTimeout(err) {
-			return err
-		}
-		if n < spliceSlice {
+		if isTimeout(err) && !isSink(err) {
 			break
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return t.awaken(from)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"drydock/timeline"
@@ -73,20 +72,22 @@ func (up *upload) splice(x *exchange) (failed error) {
 	if src == nil || dst == nil || remain < spliceAbove {
 		return nil
 	}
+	m := newMover(src, dst)
+	if m == nil {
+		return nil
+	}
+	defer m.release()
 	up.reading.Store(true)
 	defer func() { up.reading.Store(isTimeout(failed)) }()
 	idle := x.idleTimeout()
 	for last := time.Now(); remain > 0; {
 		now := time.Now()
 		src.SetReadDeadline(now.Add(min(idle/4, time.Second)))
-		writeBy := now.Add(idle + time.Second)
-		dst.SetWriteDeadline(writeBy)
+		dst.SetWriteDeadline(now.Add(idle + time.Second))
 		if up.stopping.Load() {
 			return errInterrupted
 		}
-		limited := &io.LimitedReader{R: src, N: min(remain, spliceSlice)}
-		want := limited.N
-		n, err := dst.ReadFrom(limited)
+		n, err := m.move(min(remain, spliceSlice))
 		remain -= n
 		from.took(n)
 		to.gave(n)
@@ -95,17 +96,13 @@ func (up *upload) splice(x *exchange) (failed error) {
 			x.activity.Store(last.UnixNano())
 		}
 		switch {
-		case isTimeout(err) && !time.Now().Before(writeBy):
+		case err == nil:
+		case isSink(err):
 			return errTarget
-		case isTimeout(err) && time.Since(last) < idle:
-		case isTimeout(err):
-			return err
-		case err != nil && !(errors.Is(err, syscall.ECONNRESET) && hasEnded(src)):
-			return errTarget
-		case err != nil:
-			return err
-		case n < want:
+		case err == io.EOF:
 			return io.ErrUnexpectedEOF
+		case !isTimeout(err) || time.Since(last) >= idle:
+			return err
 		}
 	}
 	return nil

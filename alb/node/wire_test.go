@@ -10,29 +10,36 @@ import (
 	"time"
 )
 
-// wirePair returns a wire and the client's end of its connection.
-func wirePair(t *testing.T) (*wire, *net.TCPConn) {
+// tcpPair returns the two ends of a connection.
+func tcpPair(t *testing.T) (client, server *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	client, err := net.Dial("tcp4", l.Addr().String())
+	near, err := net.Dial("tcp4", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })
-	conn, err := l.Accept()
+	t.Cleanup(func() { near.Close() })
+	far, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	w, ok := newWire(conn).(*wire)
+	t.Cleanup(func() { far.Close() })
+	return near.(*net.TCPConn), far.(*net.TCPConn)
+}
+
+// wirePair returns a wire and the client's end of its connection.
+func wirePair(t *testing.T) (*wire, *net.TCPConn) {
+	t.Helper()
+	client, server := tcpPair(t)
+	w, ok := newWire(server).(*wire)
 	if !ok {
 		t.Fatal("TCP is no wire")
 	}
-	return w, client.(*net.TCPConn)
+	return w, client
 }
 
 // flood is more than the kernel takes for a client that does not read.
