@@ -347,3 +347,11 @@ func TestDrip_CountsFailures(t *testing.T) {
 		t.Errorf("%d of %d failed, want every other one", failed, sent)
 	}
 }
+
+func TestNames_ThatThereAreNotAreRefused(t *testing.T) {
+	for _, o := range []options{{only: "proxies"}, {workload: "small,1MiB"}} {
+		if err := run(t.Context(), o); err == nil || !strings.Contains(err.Error(), ": there are ") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}

@@ -99,6 +99,9 @@ func sectionNames() []string {
 // run measures the sections, prints the table, and cleans up whatever happened.
 func run(ctx context.Context, o options) (err error) {
 	chosen, err := choose(o.only)
+	if err == nil && o.workload != "" {
+		err = known("--workload", strings.Split(o.workload, ","), workloadNames())
+	}
 	if err != nil {
 		return err
 	}
@@ -128,13 +131,21 @@ func choose(only string) ([]section, error) {
 		return sections, nil
 	}
 	names := strings.Split(only, ",")
-	for _, name := range names {
-		if !slices.Contains(sectionNames(), name) {
-			return nil, fmt.Errorf("--only %s: the sections are %s", name, strings.Join(sectionNames(), ", "))
-		}
+	if err := known("--only", names, sectionNames()); err != nil {
+		return nil, err
 	}
 	chosen := slices.DeleteFunc(slices.Clone(sections), func(s section) bool { return !slices.Contains(names, s.name) })
 	return chosen, nil
+}
+
+// known refuses a name that there is not: it would measure nothing.
+func known(option string, names, all []string) error {
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return fmt.Errorf("%s %s: there are %s", option, name, strings.Join(all, ", "))
+		}
+	}
+	return nil
 }
 
 // bench holds what the sections share.
