@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -135,6 +136,9 @@ type foreigners struct {
 	network    string
 }
 
+// foreignRanges counts the ranges given to them: tests run side by side.
+var foreignRanges atomic.Int32
+
 // newForeigners makes them from an image that a stack has brought.
 func newForeigners(p *program) *foreigners {
 	p.Helper()
@@ -142,8 +146,9 @@ func newForeigners(p *program) *foreigners {
 	suffix := p.instance
 	f.add(p, "ecs-web-1-web-"+suffix, nil)
 	f.add(p, "drydock-foreign-"+suffix, map[string]string{"drydock.instance": "00000000", "com.amazonaws.ecs.container-name": "web"})
+	cidr := fmt.Sprintf("198.51.100.%d/28", foreignRanges.Add(1)%16*16)
 	var err error
-	if f.network, err = makeNetwork(p.T, "drydock-"+p.instance+"-vpc-foreign", "198.51.100.0/28"); err != nil {
+	if f.network, err = makeNetwork(p.T, "drydock-"+p.instance+"-vpc-foreign", cidr); err != nil {
 		p.Fatal(err)
 	}
 	return f
