@@ -33,10 +33,23 @@ func (e *Engine) Build(ctx context.Context, o BuildOptions) error {
 	if _, err := os.Stat(filepath.Join(o.Dir, o.Dockerfile)); err != nil {
 		return fmt.Errorf("build %s: %w", o.Tag, err)
 	}
-	if err := e.build(ctx, o); err != nil {
+	err := e.build(ctx, o)
+	for n := 1; n < buildAttempts && lostSibling(err); n++ {
+		err = e.build(ctx, o)
+	}
+	if err != nil {
 		return fmt.Errorf("build %s from %s: %w", o.Tag, o.Dir, err)
 	}
 	return nil
+}
+
+// buildAttempts is how often a build is begun that nothing in it fails.
+const buildAttempts = 4
+
+// lostSibling reports whether a build failed for an image that it has nothing to do with: what follows
+// FROM scratch is looked up in all images without a parent, and one of them was removed meanwhile.
+func lostSibling(err error) bool {
+	return err != nil && strings.Contains(err.Error(), `unable to find image "sha256:`)
 }
 
 func (e *Engine) build(ctx context.Context, o BuildOptions) error {

@@ -206,6 +206,48 @@ func TestPull_ForThePlatformThatIsAskedFor(t *testing.T) {
 	}
 }
 
+// TestBuild_BeginsAgainWhenAnotherImageWasRemoved: Docker's builder looks at all images, and fails when
+// one goes while it does. What the Dockerfile does wrong is not tried twice.
+func TestBuild_BeginsAgainWhenAnotherImageWasRemoved(t *testing.T) {
+	const lost = `unable to find image \"sha256:01342e76\"`
+	for _, test := range []struct {
+		errors []string
+		builds int
+		want   string
+	}{
+		{[]string{lost, lost}, 3, ""},
+		{[]string{"COPY failed: no such file"}, 1, "COPY failed"},
+		{[]string{lost, lost, lost, lost, lost}, buildAttempts, "unable to find image"},
+	} {
+		builds := 0
+		docker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			context, err := io.ReadAll(r.Body)
+			if err != nil || !strings.Contains(string(context), "FROM scratch") {
+				t.Errorf("build %d got %d bytes of context, %v", builds+1, len(context), err)
+			}
+			if builds++; builds <= len(test.errors) {
+				io.WriteString(w, `{"errorDetail":{"message":"`+test.errors[builds-1]+`"},"error":"`+test.errors[builds-1]+`"}`)
+			}
+		}))
+		c, err := client.NewClientWithOpts(client.WithHost("tcp://"+docker.Listener.Addr().String()), client.WithVersion("1.41"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nARG A\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		err = (&Engine{client: c}).Build(t.Context(), BuildOptions{Dir: dir, Tag: "web:1"})
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v, want %q", err, test.want)
+		}
+		if builds != test.builds {
+			t.Errorf("%d builds after %q, want %d", builds, test.errors, test.builds)
+		}
+		docker.Close()
+	}
+}
+
 // TestList_WhatIsBeingRemoved is gone, though it was there when the list was made: a container whose
 // start failed would else be seen to run, and then to vanish.
 func TestList_WhatIsBeingRemoved(t *testing.T) {
