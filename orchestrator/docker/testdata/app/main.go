@@ -32,7 +32,8 @@ func main() {
 		os.Exit(3)
 	case "finishing":
 		time.Sleep(100 * time.Millisecond)
-	case "hungry":
+	case "hungry": // not at once: Docker begins to listen for the kernel's word after the start, and may miss it
+		time.Sleep(500 * time.Millisecond)
 		eat()
 	case "check-well":
 	case "check-ill":
