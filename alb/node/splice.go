@@ -13,7 +13,7 @@ import (
 )
 
 // mover has the kernel move bytes from one connection to another, through a pipe. The net package can,
-// too, but leaves the scheduler for each call, and does not say which side failed.
+// too, but tells the scheduler of each call, and does not say which side failed.
 type mover struct {
 	from, to   syscall.RawConn
 	pipe       *pipe
@@ -117,7 +117,7 @@ func rawSplice(from, to uintptr, n int) (int, syscall.Errno) {
 // for all pipes together.
 const pipeSize = 1 << 20
 
-// pipe is a pipe that holds nothing. It is closed when nobody refers to it any more.
+// pipe holds nothing when it is taken or put back. It is closed when nobody refers to it any more.
 type pipe struct {
 	r, w    uintptr
 	cleanup runtime.Cleanup

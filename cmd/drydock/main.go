@@ -200,12 +200,17 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	if helpAsked(before) {
 		return args, nil
 	}
+	if slices.ContainsFunc(options, isHelp) { // with an argument behind it, it would ask for a topic
+		return []string{args[0], verb.Name, "--help"}, nil
+	}
 	return slices.Concat([]string{args[0], verb.Name}, before, options, arguments), nil
 }
 
+func isHelp(option string) bool { return slices.Contains([]string{"--help", "-help", "-h"}, option) }
+
 func helpAsked(options []string) bool {
 	return slices.ContainsFunc(options, func(o string) bool {
-		return slices.Contains([]string{"--help", "-help", "-h", "--version", "-version", "-v", "--generate-bash-completion"}, o)
+		return isHelp(o) || slices.Contains([]string{"--version", "-version", "-v", "--generate-bash-completion"}, o)
 	})
 }
 

@@ -128,6 +128,8 @@ func TestArrange_MovesOptionsBeforeArguments(t *testing.T) {
 		"drydock load http://h/ --rate=5 -d 1s":      "drydock load --rate=5 -d 1s http://h/",
 		"drydock load http://h/ -H a:b -H c:d":       "drydock load -H a:b -H c:d http://h/",
 		"drydock run-task t --env A=B -- sh -c true": "drydock run-task --env A=B t -- sh -c true",
+		"drydock deploy web --image x --help":        "drydock deploy --help",
+		"drydock exec web -- ls --help":              "drydock exec web -- ls --help",
 		"drydock nosuch --x y":                       "drydock nosuch --x y",
 		"drydock":                                    "drydock",
 	} {

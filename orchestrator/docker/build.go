@@ -43,7 +43,7 @@ func (e *Engine) Build(ctx context.Context, o BuildOptions) error {
 	return nil
 }
 
-// buildAttempts is how often a build is begun that nothing in it fails.
+// buildAttempts is how often a build is begun when it fails for nothing of its own.
 const buildAttempts = 4
 
 // lostSibling reports whether a build failed for an image that it has nothing to do with: what follows
