@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -205,6 +206,10 @@ func startDeployment(c *cli.Context, api *client, update *ecs.UpdateServiceReque
 	}
 	if err != nil && c.Context.Err() != nil {
 		return fmt.Errorf("interrupted: deployment %s of %s goes on; watch it with `drydock status %s`, take it back with `drydock rollback %s`", w.deployment, w.definition, w.service, w.service)
+	}
+	var gone *unreachableError
+	if errors.As(err, &gone) {
+		return fmt.Errorf("%w\ndeployment %s of %s is not lost: tasks and load balancers go on meanwhile, and the next daemon goes on with it: see `drydock status %s` then", err, w.deployment, w.definition, w.service)
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -231,6 +232,14 @@ func TestDeploy_FailuresExitOne(t *testing.T) {
 	code, _, stderr = f.run("deploy", "web", "--image", "stuck")
 	if code != exitFailed || !strings.Contains(stderr, "is stuck: (service web) was unable to stop or start tasks") {
 		t.Errorf("stuck: exit %d\n%s", code, stderr)
+	}
+
+	f.deployed = func(*ecs.Deployment) {
+		f.onStatus = func(*fakeDaemon) { panic(http.ErrAbortHandler) } // the daemon is killed
+	}
+	code, _, stderr = f.run("deploy", "web", "--image", "orphaned")
+	if code != exitFailed || !strings.Contains(stderr, "broke off the conversation") || !strings.Contains(stderr, "the next daemon goes on with it: see `drydock status web` then") {
+		t.Errorf("without a daemon: exit %d\n%s", code, stderr)
 	}
 }
 
