@@ -216,12 +216,13 @@ type TargetHealth struct {
 	HealthCheckPort     string // empty if it was never checked
 	DrainUntil          time.Time
 	Since               time.Time // when State began
+	Cause               int64     // the event that registered or deregistered it
 }
 
 func (r *registration) health(tg *TargetGroup) TargetHealth {
 	h := TargetHealth{
 		Target: r.Target, Registration: r.ID, State: r.State, Reason: r.Reason, Description: r.Description, Detail: r.Detail,
-		DrainUntil: r.DrainUntil, Since: r.Since,
+		DrainUntil: r.DrainUntil, Since: r.Since, Cause: r.Cause,
 	}
 	if r.Checked {
 		h.HealthCheckPort = tg.HealthCheck.portFor(r.Target)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"drydock/alb"
 	"drydock/timeline"
 )
 
@@ -176,9 +177,19 @@ func (p *planner) warnOfCutOff(arn string) {
 		if !p.cutOff(i) || !p.unsaid(arn, complaintCutOff+t.ID) {
 			continue
 		}
-		p.event(timeline.Warning, t.ARN, causeOf(p.serviceNow(arn)), fmt.Sprintf("task %s runs, but somebody else has deregistered its targets: it is not registered again, "+
+		p.event(timeline.Warning, t.ARN, p.cutOffBy(t), fmt.Sprintf("task %s runs, but somebody else has deregistered its targets: it is not registered again, "+
 			"and its deployment does not count it as healthy; stop it, or register them again", t.ID), taskData(t, nil))
 	}
+}
+
+// cutOffBy returns the event that deregistered a target of a task; 0 if the target is gone already.
+func (p *planner) cutOffBy(t *Task) int64 {
+	for _, k := range targetKeys(t) {
+		if h, ok := p.in.Targets[k]; ok && h.Target.Task == t.ARN && h.State == alb.Draining {
+			return h.Cause
+		}
+	}
+	return 0
 }
 
 // sayBlocked tells the service that only protection keeps tasks alive (ECS-404).

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"drydock/alb"
 	"drydock/orchestrator"
 	"drydock/orchestrator/enginetest"
 	"drydock/timeline"
@@ -253,6 +254,29 @@ func TestScenario_15_RestartPolicy(t *testing.T) {
 			if !strings.Contains(c.Sentence, "its restartPolicy started it again in place") {
 				t.Errorf("why says %s", c.Sentence)
 			}
+		}
+	})
+}
+
+// TestCutOff_IsToldWithWhoDidIt: the warning about a task that somebody deregistered goes back to the call.
+func TestCutOff_IsToldWithWhoDidIt(t *testing.T) {
+	inBubble(t, bubbleConfig{desired: 2, min: 100, max: 200, delay: 30 * time.Second}, func(t *testing.T, b *bubble) {
+		task := b.tasks()[0]
+		ctx := b.call("elbv2", "DeregisterTargets", nil)
+		b.must(b.life.Load().balancer.DeregisterTargets(ctx, b.group, []alb.Target{{ID: task.Interface.Address.String(), Port: 80}}))
+		time.Sleep(time.Minute)
+		bySeq, warnings := map[int64]timeline.Event{}, []timeline.Event{}
+		for _, e := range b.store.told() {
+			bySeq[e.Seq] = e
+			if e.Kind == timeline.Warning && e.Subject == task.ARN {
+				warnings = append(warnings, e)
+			}
+		}
+		if len(warnings) != 1 {
+			t.Fatalf("warnings %+v", warnings)
+		}
+		if e := bySeq[bySeq[warnings[0].Cause].Cause]; e.Seq != timeline.CauseFrom(ctx) {
+			t.Errorf("%q goes back to %+v", warnings[0].Message, e)
 		}
 	})
 }
