@@ -127,7 +127,7 @@ func TestDrain_CutsALongRequest(t *testing.T) {
 // TestRolling_GapOfMin0Max100: with minimumHealthyPercent 0 and maximumPercent 100 the old task
 // goes before the new one is there; the failures name that.
 func TestRolling_GapOfMin0Max100(t *testing.T) {
-	inBubble(t, bubbleConfig{desired: 1, min: 0, max: 100}, func(t *testing.T, b *bubble) {
+	inBubble(t, bubbleConfig{desired: 1, min: 0, max: 100, delay: 5 * time.Second}, func(t *testing.T, b *bubble) {
 		g := b.load(47 * time.Millisecond)
 		time.Sleep(time.Second)
 		b.deploy("app:2", behaviour{listenAfter: 3 * time.Second})

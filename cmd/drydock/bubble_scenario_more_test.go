@@ -38,7 +38,7 @@ func TestScenario_9_OutOfMemory(t *testing.T) {
 }
 
 func TestScenario_10_BadImage(t *testing.T) {
-	inBubble(t, bubbleConfig{desired: 2, min: 100, max: 200}, func(t *testing.T, b *bubble) {
+	inBubble(t, bubbleConfig{desired: 2, min: 100, max: 200, delay: 5 * time.Second}, func(t *testing.T, b *bubble) {
 		old, before := b.tasks(), len(b.said())
 		g := b.load(101 * time.Millisecond)
 		missing := "pull image app:2 has been retried 1 time(s): manifest unknown"

@@ -132,7 +132,7 @@ func TestScenario_4_KeepAliveTooShort(t *testing.T) {
 }
 
 func TestScenario_6_Stuck(t *testing.T) {
-	inBubble(t, bubbleConfig{desired: 1, min: 100, max: 100}, func(t *testing.T, b *bubble) {
+	inBubble(t, bubbleConfig{desired: 1, min: 100, max: 100, delay: 5 * time.Second}, func(t *testing.T, b *bubble) {
 		before, old := len(b.said()), b.tasks()
 		g := b.load(101 * time.Millisecond)
 		b.deploy("app:2", behaviour{})
@@ -197,7 +197,7 @@ func TestScenario_7_SecurityGroupInTheWay(t *testing.T) {
 
 // TestScenario_8_SlowBoot: a boot of 60 s without a grace period is a loop; with 120 s it is not.
 func TestScenario_8_SlowBoot(t *testing.T) {
-	inBubble(t, bubbleConfig{desired: 1, min: 100, max: 200}, func(t *testing.T, b *bubble) {
+	inBubble(t, bubbleConfig{desired: 1, min: 100, max: 200, delay: 5 * time.Second}, func(t *testing.T, b *bubble) {
 		old, before := b.tasks()[0], len(b.said())
 		g := b.load(101 * time.Millisecond)
 		b.deploy("app:2", behaviour{listenAfter: time.Minute})

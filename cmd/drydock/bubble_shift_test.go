@@ -138,7 +138,7 @@ func (b *bubble) rewritten(since time.Time, rule string) time.Time {
 func TestCanary_ShareOfTheRequests(t *testing.T) {
 	config := strategy("CANARY", 0)
 	config.Canary = &orchestrator.CanaryConfiguration{Percent: 12.5, BakeMinutes: 3}
-	inBubble(t, bubbleConfig{desired: 1, min: 100, max: 200, strategy: config}, func(t *testing.T, b *bubble) {
+	inBubble(t, bubbleConfig{desired: 1, min: 100, max: 200, delay: 10 * time.Second, strategy: config}, func(t *testing.T, b *bubble) {
 		g := b.load(7 * time.Millisecond)
 		b.deploy("app:2", behaviour{})
 		b.reach(orchestrator.StageProductionShift)
