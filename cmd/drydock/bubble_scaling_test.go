@@ -81,7 +81,7 @@ func TestScaling_FollowsTraffic(t *testing.T) {
 		t.Run(pace, func(t *testing.T) {
 			inBubble(t, bubbleConfig{desired: 1, min: 100, max: 200, pace: pace, delay: 5 * time.Second, scaling: true}, func(t *testing.T, b *bubble) {
 				scaler := b.scaled(5, 300)
-				g := b.load(50 * time.Millisecond) // 1200 a minute: 4 tasks
+				g := b.load(53 * time.Millisecond) // 1132 a minute: 4 tasks, away from the edge of 1200
 				if !b.eventually(20*time.Minute, func() bool { return len(b.running()) == 4 }) {
 					t.Fatalf("%d tasks run:\n%s", len(b.running()), b.activities(scaler))
 				}
@@ -138,7 +138,7 @@ func TestScaling_SurvivesTheDaemon(t *testing.T) {
 		b.scaled(5, 300)
 		b.kill()
 		b.must(b.start())
-		b.load(50 * time.Millisecond)
+		b.load(53 * time.Millisecond)
 		if !b.eventually(10*time.Minute, func() bool { return len(b.running()) == 4 }) {
 			t.Errorf("%d tasks run:\n%s", len(b.running()), b.activities(b.life.Load().scaling.scaler))
 		}
